@@ -1,0 +1,314 @@
+// Package dnsname holds domain names: comparable values in wire form.
+//
+// A [Name] is a string of length-prefixed labels that ends in the root label,
+// with ASCII letters in lower case, so that names are equal when the strings
+// are, serve as map keys, and a parent is a slice of its child. It knows
+// nothing of messages; compression is undone by package wire.
+package dnsname
+
+import (
+	"errors"
+	"strings"
+	"unsafe"
+)
+
+// Bounds of RFC 1035 §2.3.4, in octets of wire form.
+const (
+	MaxLen   = 255
+	MaxLabel = 63
+)
+
+// Name is a domain name in uncompressed wire form, lower case. The empty
+// string is no name. 16 bytes, comparable.
+type Name string
+
+// Root is the name of the root zone.
+const Root Name = "\x00"
+
+// Errors of parsing.
+var (
+	ErrTooLong    = errors.New("name longer than 255 octets")
+	ErrLabel      = errors.New("label longer than 63 octets")
+	ErrEmptyLabel = errors.New("empty label")
+	ErrEscape     = errors.New("bad escape in name")
+	ErrWire       = errors.New("malformed name in wire form")
+)
+
+// Parse reads presentation form (RFC 1035 §5.1): dots between labels, \. and
+// \DDD escapes; the final dot is optional. "." is the root.
+func Parse(text string) (Name, error) {
+	if text == "." {
+		return Root, nil
+	}
+	if text == "" {
+		return "", ErrEmptyLabel
+	}
+	buf := make([]byte, 1, len(text)+2)
+	label := 0 // where the current label's length octet stands
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '.' {
+			if err := closeLabel(buf, label); err != nil {
+				return "", err
+			}
+			label = len(buf)
+			buf = append(buf, 0)
+			continue
+		}
+		if c == '\\' {
+			var n int
+			if c, n = unescape(text[i+1:]); n == 0 {
+				return "", ErrEscape
+			}
+			i += n
+		}
+		buf = append(buf, lower(c))
+	}
+	if label != len(buf)-1 { // no final dot
+		if err := closeLabel(buf, label); err != nil {
+			return "", err
+		}
+		buf = append(buf, 0)
+	}
+	if len(buf) > MaxLen {
+		return "", ErrTooLong
+	}
+	return Name(buf), nil
+}
+
+// MustParse is Parse for constants of the program; it panics on an error.
+func MustParse(text string) Name {
+	n, err := Parse(text)
+	if err != nil {
+		panic("dnsname: " + text + ": " + err.Error())
+	}
+	return n
+}
+
+// closeLabel writes the length of the label that began at start.
+func closeLabel(buf []byte, start int) error {
+	switch n := len(buf) - start - 1; {
+	case n == 0:
+		return ErrEmptyLabel
+	case n > MaxLabel:
+		return ErrLabel
+	default:
+		buf[start] = byte(n)
+		return nil
+	}
+}
+
+// unescape reads what follows a backslash: the octet and how many characters
+// it took, 0 when there is none.
+func unescape(s string) (c byte, n int) {
+	if s == "" {
+		return 0, 0
+	}
+	if s[0] < '0' || s[0] > '9' {
+		return s[0], 1
+	}
+	if len(s) < 3 {
+		return 0, 0
+	}
+	v := 0
+	for _, d := range []byte(s[:3]) {
+		if d < '0' || d > '9' {
+			return 0, 0
+		}
+		v = v*10 + int(d-'0')
+	}
+	if v > 255 {
+		return 0, 0
+	}
+	return byte(v), 3
+}
+
+// FromWire makes a Name of a complete name in uncompressed wire form, any case.
+func FromWire(b []byte) (Name, error) {
+	if n := WireLen(b); n == 0 || n != len(b) {
+		return "", ErrWire
+	}
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			low := make([]byte, len(b))
+			Lower(low, b)
+			return Name(low), nil
+		}
+	}
+	return Name(b), nil
+}
+
+// WireLen gives the length of the uncompressed name at the start of b, 0 when
+// there is none.
+func WireLen(b []byte) int {
+	for i := 0; i < len(b) && i < MaxLen; {
+		c := int(b[i])
+		if c == 0 {
+			return i + 1
+		}
+		if c > MaxLabel {
+			return 0
+		}
+		i += 1 + c
+	}
+	return 0
+}
+
+// Alias views b, a name in wire form of any case, as a Name without copying.
+// The result is valid while b is neither changed nor freed by its owner; it
+// equals another Name only if b is in lower case.
+func Alias(b []byte) Name {
+	return Name(unsafe.String(unsafe.SliceData(b), len(b)))
+}
+
+// Lower copies the name src to dst in lower case. dst must be as long. Length
+// octets are at most 63 and thus never letters.
+func Lower(dst, src []byte) {
+	_ = dst[:len(src)]
+	for i, c := range src {
+		dst[i] = lower(c)
+	}
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// IsRoot tells whether n is the root.
+func (n Name) IsRoot() bool { return n == Root }
+
+// Labels counts the labels of n without the root's: 0 for the root.
+func (n Name) Labels() int {
+	count := 0
+	for len(n) > 1 {
+		n = n[1+int(n[0]):]
+		count++
+	}
+	return count
+}
+
+// Parent is n without its first label; the root's parent is the root.
+func (n Name) Parent() Name {
+	if len(n) <= 1 {
+		return n
+	}
+	return n[1+int(n[0]):]
+}
+
+// Suffix is n's ancestor (or n) that has the given number of labels.
+func (n Name) Suffix(labels int) Name {
+	for drop := n.Labels() - labels; drop > 0; drop-- {
+		n = n.Parent()
+	}
+	return n
+}
+
+// Under tells whether n is zone or lies below it.
+func (n Name) Under(zone Name) bool {
+	if len(n) < len(zone) {
+		return false
+	}
+	for len(n) > len(zone) {
+		n = n.Parent()
+	}
+	return n == zone
+}
+
+// Below tells whether n lies below zone and is not zone itself.
+func (n Name) Below(zone Name) bool { return n != zone && n.Under(zone) }
+
+// FirstLabel is the content of the leftmost label, "" for the root.
+func (n Name) FirstLabel() string {
+	if len(n) <= 1 {
+		return ""
+	}
+	return string(n[1 : 1+int(n[0])])
+}
+
+// Prepend puts a label (content, any octets) before n.
+func (n Name) Prepend(label string) (Name, error) {
+	switch {
+	case label == "":
+		return "", ErrEmptyLabel
+	case len(label) > MaxLabel:
+		return "", ErrLabel
+	case len(n)+1+len(label) > MaxLen:
+		return "", ErrTooLong
+	}
+	b := make([]byte, 0, 1+len(label)+len(n))
+	b = append(b, byte(len(label)))
+	for i := range len(label) {
+		b = append(b, lower(label[i]))
+	}
+	return Name(append(b, n...)), nil
+}
+
+// Rebase replaces the suffix from of n by to, as a DNAME does (RFC 6672 §2.2).
+// n must lie below from.
+func (n Name) Rebase(from, to Name) (Name, error) {
+	prefix := n[:len(n)-len(from)]
+	if len(prefix)+len(to) > MaxLen {
+		return "", ErrTooLong
+	}
+	return prefix + to, nil
+}
+
+// Compare orders names canonically (RFC 4034 §6.1): -1, 0 or 1.
+func Compare(a, b Name) int {
+	la, lb := a.Labels(), b.Labels()
+	for i := 1; i <= min(la, lb); i++ {
+		if c := strings.Compare(a.Suffix(i).FirstLabel(), b.Suffix(i).FirstLabel()); c != 0 {
+			return c
+		}
+	}
+	return min(max(la-lb, -1), 1)
+}
+
+// CommonLabels counts the labels that a and b share, from the root down.
+func CommonLabels(a, b Name) int {
+	n := min(a.Labels(), b.Labels())
+	for a.Suffix(n) != b.Suffix(n) {
+		n--
+	}
+	return n
+}
+
+// String is n in presentation form with the final dot.
+func (n Name) String() string {
+	return string(AppendText(nil, []byte(n)))
+}
+
+// AppendText appends the presentation form of a name in uncompressed wire form
+// of any case.
+func AppendText(dst, name []byte) []byte {
+	if WireLen(name) != len(name) || len(name) == 0 {
+		return append(dst, "<bad name>"...)
+	}
+	if len(name) == 1 {
+		return append(dst, '.')
+	}
+	for name[0] != 0 {
+		n := int(name[0])
+		for _, c := range name[1 : 1+n] {
+			dst = appendOctet(dst, c)
+		}
+		dst = append(dst, '.')
+		name = name[1+n:]
+	}
+	return dst
+}
+
+// appendOctet escapes what RFC 1035 §5.1 gives a meaning, and what does not print.
+func appendOctet(dst []byte, c byte) []byte {
+	switch {
+	case c == '.' || c == '\\' || c == '"' || c == ';' || c == '@' || c == '$' || c == '(' || c == ')':
+		return append(dst, '\\', c)
+	case c <= ' ' || c >= 0x7f:
+		return append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
+	default:
+		return append(dst, c)
+	}
+}

@@ -1,0 +1,91 @@
+package iterator
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/wire"
+)
+
+// Exchanger sends one query to one server and waits for its reply. It sees to
+// the transport: ids, ports, letter case, EDNS and cookies, TCP after
+// truncation. It waits until ctx ends, not until some timeout: when to try
+// elsewhere is the iterator's decision, and a late reply still counts.
+type Exchanger interface {
+	Exchange(ctx context.Context, q Query) (Reply, error)
+}
+
+// Query is one question to one server.
+type Query struct {
+	Server netip.AddrPort
+	Zone   dnsname.Name // the cut whose servers are asked
+	Name   dnsname.Name
+	Type   wire.Type
+	RD     bool // to forwarders
+	TCP    bool // do not try UDP first
+	Budget *Budget
+}
+
+// Reply is a message that belongs to its Query: server, id, question and case
+// were checked. It owns its memory.
+type Reply struct {
+	View      wire.View
+	Transport event.Transport
+	RTT       time.Duration
+	At        clock.Mono // of arrival
+}
+
+// Budget bounds the upstream queries of one client question, shared by all
+// flights that it starts.
+type Budget struct {
+	left atomic.Int32
+}
+
+// NewBudget allows n upstream queries.
+func NewBudget(n int) *Budget {
+	b := new(Budget)
+	b.left.Store(int32(n))
+	return b
+}
+
+// Spend takes one query from the budget, false when it is used up. Every
+// datagram with a question and every question over TCP costs one.
+func (b *Budget) Spend() bool { return b.left.Add(-1) >= 0 }
+
+// Left is how many queries may still be sent.
+func (b *Budget) Left() int { return max(0, int(b.left.Load())) }
+
+// Request is one question that a flight wants resolved: one hop, aliases are
+// not followed beyond what a reply happens to hold.
+type Request struct {
+	Flight event.FlightID
+	Name   dnsname.Name
+	Type   wire.Type
+	Depth  int // 0 for clients, +1 for every name server's address underneath
+	Budget *Budget
+}
+
+// Result is what a resolution brought. Entries are ready for the cache; the
+// first answers the question or aliases it (data of the type, CNAME, the DNAME
+// above, NoData or NXDomain), others are further hops that the same reply
+// proved. Entries with TTL 0 are for those who wait only (RFC 8767 §4).
+type Result struct {
+	Entries []cache.Entry
+	Failure *ede.Error // why there is no useful answer
+	Refused bool       // all servers said REFUSED
+	Budget  bool       // it ended on the work budget
+}
+
+// Addresses finds the addresses of a name server: the resolver's flights, so
+// that identical questions are asked once. It fails at once with ErrLoop when
+// waiting would close a circle of flights.
+type Addresses interface {
+	Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) ([]netip.Addr, error)
+}

@@ -1,0 +1,273 @@
+// Package wire reads and writes DNS messages (RFC 1035 §4, RFC 6891) in place.
+//
+// A [View] reads a message without copying or allocating; a [Builder] writes
+// one into a buffer of the caller's. Neither interprets: what a record means is
+// the business of rrset and of those above.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"lastgood/internal/dnsname"
+)
+
+// HeaderLen is the size of a message's header in octets.
+const HeaderLen = 12
+
+// MaxMessage is the largest message, in octets: the TCP length field's limit.
+const MaxMessage = 65535
+
+// Section numbers the parts of a message.
+type Section uint8
+
+// The sections, in the order of the message.
+const (
+	QuestionSection Section = iota
+	AnswerSection
+	AuthoritySection
+	AdditionalSection
+)
+
+func (s Section) String() string {
+	return [...]string{"question", "answer", "authority", "additional"}[s&3]
+}
+
+// Errors of reading.
+var (
+	ErrShort       = errors.New("message shorter than it says")
+	ErrName        = errors.New("malformed name")
+	ErrPointer     = errors.New("compression pointer that does not lead back")
+	ErrTwoOPT      = errors.New("more than one OPT record")
+	ErrOPT         = errors.New("malformed OPT record")
+	ErrRdata       = errors.New("malformed rdata")
+	ErrTrailing    = errors.New("octets after the last record")
+	ErrNoQuestion  = errors.New("no question")
+	errBadLabelLen = errors.New("label of a reserved kind")
+)
+
+// Bits of the header's second word.
+const (
+	bitQR = 1 << 15
+	bitAA = 1 << 10
+	bitTC = 1 << 9
+	bitRD = 1 << 8
+	bitRA = 1 << 7
+	bitAD = 1 << 5
+	bitCD = 1 << 4
+)
+
+// View reads a message in place. It aliases the buffer it was made of and is
+// valid while that buffer is unchanged. Copy it freely; it holds no memory.
+type View struct {
+	msg       []byte
+	questions uint16 // offset behind the question section; 0 when it did not parse
+	qname     uint16 // length of the question's name, 0 without a (single, uncompressed) question
+	opt       uint16 // offset of the OPT record's fixed part (type field), 0 without one
+}
+
+// ReadHeader makes a View of which only the header methods may be used: enough
+// to tell FORMERR to a client whose message Read refuses. It needs 12 octets.
+func ReadHeader(msg []byte) (View, error) {
+	if len(msg) < HeaderLen {
+		return View{}, ErrShort
+	}
+	return View{msg: msg}, nil
+}
+
+// Read checks the structure of a whole message: every name and record lies
+// inside, compression pointers lead back, there is at most one OPT and it is
+// well formed. Names inside rdata are checked when they are read.
+func Read(msg []byte) (View, error) {
+	v, err := ReadHeader(msg)
+	if err != nil {
+		return v, err
+	}
+	if len(msg) > MaxMessage {
+		return v, ErrShort
+	}
+	if err := v.readQuestions(); err != nil {
+		return v, err
+	}
+	return v, v.walk()
+}
+
+// readQuestions finds the end of the question section and the first name.
+func (v *View) readQuestions() error {
+	off := HeaderLen
+	for i := range v.Count(QuestionSection) {
+		end, err := skipName(v.msg, off)
+		if err != nil {
+			return err
+		}
+		if end+4 > len(v.msg) {
+			return ErrShort
+		}
+		if i == 0 {
+			if n := dnsname.WireLen(v.msg[off:end]); n == end-off {
+				v.qname = uint16(n)
+			}
+		}
+		off = end + 4
+	}
+	v.questions = uint16(off)
+	return nil
+}
+
+// walk checks every record and notes where the OPT record is.
+func (v *View) walk() error {
+	c := v.Records()
+	for c.Next() {
+		r := c.Record()
+		if r.Type != TypeOPT {
+			continue
+		}
+		if v.opt != 0 {
+			return ErrTwoOPT
+		}
+		// RFC 6891 §6.1.2: the owner is the root; options fill the rdata.
+		if r.Section != AdditionalSection || v.msg[r.name] != 0 || !validOptions(r.Rdata()) {
+			return ErrOPT
+		}
+		v.opt = uint16(r.name + 1)
+	}
+	if c.err == nil && c.off != len(v.msg) {
+		return ErrTrailing
+	}
+	return c.err
+}
+
+// skipName finds where the name at off ends in the message. It checks labels
+// and that a pointer leads back; the target was checked as part of what stands
+// there, or is by DecompressName.
+func skipName(msg []byte, off int) (int, error) {
+	for start := off; off < len(msg); {
+		c := int(msg[off])
+		switch {
+		case c == 0:
+			return off + 1, nil
+		case c <= dnsname.MaxLabel:
+			off += 1 + c
+		case c >= 0xc0:
+			if off+1 >= len(msg) {
+				return 0, ErrShort
+			}
+			if target := (c&0x3f)<<8 | int(msg[off+1]); target >= start || target < HeaderLen {
+				return 0, ErrPointer
+			}
+			return off + 2, nil
+		default:
+			return 0, errBadLabelLen
+		}
+		if off-start > dnsname.MaxLen {
+			return 0, ErrName
+		}
+	}
+	return 0, ErrShort
+}
+
+// AppendName appends the name at off of msg, uncompressed and in the message's
+// case, and gives the offset behind it. Each pointer must lead before the part
+// it stands in, so the work is bounded by the name's length.
+func AppendName(dst, msg []byte, off int) ([]byte, int, error) {
+	base, part, end := len(dst), off, 0
+	for off < len(msg) {
+		c := int(msg[off])
+		switch {
+		case c == 0:
+			if end == 0 {
+				end = off + 1
+			}
+			return append(dst, 0), end, nil
+		case c <= dnsname.MaxLabel:
+			if off+1+c > len(msg) {
+				return dst[:base], 0, ErrShort
+			}
+			if len(dst)-base+1+c+1 > dnsname.MaxLen {
+				return dst[:base], 0, ErrName
+			}
+			dst = append(dst, msg[off:off+1+c]...)
+			off += 1 + c
+		case c >= 0xc0 && off+1 < len(msg):
+			target := (c&0x3f)<<8 | int(msg[off+1])
+			if end == 0 {
+				end = off + 2
+			}
+			if target >= part || target < HeaderLen {
+				return dst[:base], 0, ErrPointer
+			}
+			off, part = target, target
+		default:
+			return dst[:base], 0, errBadLabelLen
+		}
+	}
+	return dst[:base], 0, ErrShort
+}
+
+// Bytes is the message.
+func (v View) Bytes() []byte { return v.msg }
+
+func (v View) flags() uint16 { return binary.BigEndian.Uint16(v.msg[2:]) }
+
+// ID is the message's identifier.
+func (v View) ID() uint16 { return binary.BigEndian.Uint16(v.msg) }
+
+// IsResponse is the QR bit; the other one-bit methods are named likewise.
+func (v View) IsResponse() bool { return v.flags()&bitQR != 0 }
+
+// AA is the authoritative-answer bit.
+func (v View) AA() bool { return v.flags()&bitAA != 0 }
+
+// TC is the truncation bit.
+func (v View) TC() bool { return v.flags()&bitTC != 0 }
+
+// RD is the recursion-desired bit.
+func (v View) RD() bool { return v.flags()&bitRD != 0 }
+
+// RA is the recursion-available bit.
+func (v View) RA() bool { return v.flags()&bitRA != 0 }
+
+// AD is the authentic-data bit.
+func (v View) AD() bool { return v.flags()&bitAD != 0 }
+
+// CD is the checking-disabled bit.
+func (v View) CD() bool { return v.flags()&bitCD != 0 }
+
+// Opcode is the kind of message.
+func (v View) Opcode() Opcode { return Opcode(v.flags() >> 11 & 15) }
+
+// Rcode is the response code, with the high bits of the OPT record if any.
+func (v View) Rcode() Rcode {
+	low := Rcode(v.flags() & 15)
+	if v.opt != 0 {
+		low |= Rcode(v.msg[v.opt+4]) << 4
+	}
+	return low
+}
+
+// Count is how many entries the header says a section has.
+func (v View) Count(s Section) int {
+	return int(binary.BigEndian.Uint16(v.msg[4+2*int(s&3):]))
+}
+
+// Question is the first entry of the question section. Name aliases the
+// message: uncompressed wire form in the sender's case.
+type Question struct {
+	Name  []byte
+	Type  Type
+	Class Class
+}
+
+// Question gives the question, false unless there is exactly one with an
+// uncompressed name.
+func (v View) Question() (Question, bool) {
+	if v.qname == 0 || v.Count(QuestionSection) != 1 {
+		return Question{}, false
+	}
+	end := HeaderLen + int(v.qname)
+	return Question{
+		Name:  v.msg[HeaderLen:end],
+		Type:  Type(binary.BigEndian.Uint16(v.msg[end:])),
+		Class: Class(binary.BigEndian.Uint16(v.msg[end+2:])),
+	}, true
+}

@@ -1,0 +1,30 @@
+package control
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// ReadToken reads a token from a file: its first line, at least 16 characters.
+func ReadToken(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("control.token-file: %w", err)
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	token := strings.TrimSpace(line)
+	if len(token) < 16 {
+		return "", fmt.Errorf("control.token-file: %s: the first line must be a token of at least 16 characters", path)
+	}
+	return token, nil
+}
+
+// sameToken compares in constant time, lengths included.
+func sameToken(header, token string) bool {
+	given, ok := strings.CutPrefix(header, "Bearer ")
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
+	return ok && subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}

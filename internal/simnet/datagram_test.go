@@ -334,6 +334,8 @@ func TestBinding(t *testing.T) {
 		equal(t, errors.Is(err, syscall.ENETUNREACH), true)
 		_, err = own.WriteTo([]byte("x"), net.UDPAddrFromAddrPort(at("192.0.2.1:53")))
 		equal(t, errors.Is(err, syscall.EINVAL), true)
+		_, err = only4.DialTCP(t.Context(), server6At)
+		equal(t, errors.Is(err, syscall.ENETUNREACH), true)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = only4.DialUDP(ctx, serverAt)
@@ -343,6 +345,7 @@ func TestBinding(t *testing.T) {
 
 func TestFullQueueDropsAndCounts(t *testing.T) {
 	bubble(t, simnet.Options{Queue: 3}, func(t *testing.T, w world) {
+		w.links(simnet.Link{Latency: ms}) // so that all arrive before the first is read
 		s := w.listenPacket(t, serverAt)
 		c := w.dialUDP(t, serverAt)
 		for _, text := range []string{"1", "2", "3", "4", "5"} {

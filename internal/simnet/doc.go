@@ -20,8 +20,11 @@
 // Loss and jitter are drawn for each pair of addresses from a generator of its
 // own, and what arrives at one instant arrives ordered by its addresses; so the
 // goroutines of different hosts cannot change each other's fortune, and the
-// same seed gives the same trace. When goroutines of one host send to one
-// address at the very same instant, the order among those packets is theirs.
+// same seed gives the same trace. Two things remain the scheduler's: the order
+// of packets that goroutines of one host send to one address at the very same
+// instant, and, on links without latency, whether something arrives before or
+// after what else is done at that instant. Links in a test that compares traces
+// should have latency.
 //
 // # Streams
 //

@@ -59,6 +59,14 @@ func (n *Net) Host(addrs ...netip.Addr) *Host {
 // Addrs returns the host's addresses in the order in which it got them.
 func (h *Host) Addrs() []netip.Addr { return slices.Clone(h.addrs) }
 
+// Open returns how many sockets, listeners and streams the host has open, those
+// that wait for Accept too. A test sees by it what was left open.
+func (h *Host) Open() int {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	return len(h.sockets) + len(h.listeners) + len(h.streams)
+}
+
 // hostAt returns the host that has an address as seen from a host, nil when
 // there is none. The lock is held.
 func (n *Net) hostAt(from *Host, a netip.Addr) *Host {

@@ -80,21 +80,25 @@ func (l *listener) Close() error {
 // offer puts a connection whose handshake is complete before Accept. The lock
 // is held.
 func (l *listener) offer(s *stream) {
-	l.forget(s)
 	if l.closed {
 		s.reset()
-		delete(s.h.streams, s.flow())
 		return
 	}
+	s.listener = nil
+	l.half--
 	s.established = true
 	l.backlog = append(l.backlog, s)
 	l.changed.Broadcast()
 }
 
-// forget ends a connection's time in the handshake. The lock is held.
-func (l *listener) forget(s *stream) {
-	s.listener = nil
-	l.half--
+// abandonHandshake removes a connection that broke before Accept could have it.
+// The lock is held.
+func (s *stream) abandonHandshake() {
+	if s.listener != nil {
+		s.listener.half--
+		s.listener = nil
+		delete(s.h.streams, s.flow())
+	}
 }
 
 // DialTCP opens a stream from a random port. It takes a round trip; a closed
@@ -163,7 +167,7 @@ func (s *stream) syn(try int) {
 		s.changed.Broadcast()
 		return
 	case try > 0:
-		n.stats.Retransmission++
+		n.stats.Retransmits++
 	}
 	if dst := n.hostAt(s.h, s.remote.Addr()); dst != nil && !n.suffers(s.local.Addr(), Refuse) {
 		if delay, ok := n.pass(s.h, dst, s.flow()); ok {

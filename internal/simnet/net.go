@@ -135,10 +135,10 @@ type Stats struct {
 	Refused   uint64 // arrived where no socket wanted it
 	Overflow  uint64 // datagrams and connections dropped at a full queue
 
-	Dials          uint64 // streams begun
-	Segments       uint64 // pieces of streams that were sent, those of the handshake after SYN too
-	Retransmission uint64 // segments' and SYNs' repetitions
-	Stalls         uint64 // times a stream's direction began to be held back by a cut
+	Dials       uint64 // streams begun
+	Segments    uint64 // pieces of streams that were sent, those of the handshake after SYN too
+	Retransmits uint64 // segments' and SYNs' repetitions
+	Stalls      uint64 // times a stream's direction began to be held back by a cut
 }
 
 // Stats returns the counts so far.

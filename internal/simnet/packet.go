@@ -160,7 +160,7 @@ func (n *Net) launch(h *Host, p *Packet) {
 	default:
 		p.Delay += link.delay(jitter)
 		arrived := *p
-		n.schedule(p.At+p.Delay, f, func() { n.deliver(dst, arrived) })
+		n.schedule(n.Now()+p.Delay, f, func() { n.deliver(dst, arrived) })
 	}
 }
 

@@ -187,9 +187,7 @@ func (s *stream) reset() {
 	if s.broken == nil {
 		s.broken = syscall.ECONNRESET
 		s.changed.Broadcast()
-		if s.listener != nil {
-			s.listener.forget(s)
-		}
+		s.abandonHandshake()
 		if s.peer != nil {
 			s.transmit(segment{kind: segRst})
 		}
@@ -226,7 +224,7 @@ func (s *stream) depart(g segment) {
 	loss, jitter := n.draw(s.local.Addr(), s.remote.Addr())
 	delay := link.delay(jitter)
 	for try := 0; loss < link.Loss && try < maxRetransmit; try++ {
-		n.stats.Retransmission++
+		n.stats.Retransmits++
 		delay += retransmitAfter << try
 		loss, _ = n.draw(s.local.Addr(), s.remote.Addr())
 	}
@@ -275,8 +273,6 @@ func (s *stream) arrive(g segment) {
 		s.eof = true
 	case segRst:
 		s.broken = syscall.ECONNRESET
-		if s.listener != nil {
-			s.listener.forget(s)
-		}
+		s.abandonHandshake()
 	}
 }

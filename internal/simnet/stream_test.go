@@ -91,11 +91,11 @@ func TestStreamsKeepOrderAndBytes(t *testing.T) {
 				got, took := transfer(t, w, data)
 				equal(t, bytes.Equal(got, data), true)
 				if stats := w.Stats(); l.Loss > 0 {
-					if stats.Retransmission == 0 || took < time.Second {
-						t.Errorf("loss cost %v and %d retransmissions", took, stats.Retransmission)
+					if stats.Retransmits == 0 || took < time.Second {
+						t.Errorf("loss cost %v and %d retransmissions", took, stats.Retransmits)
 					}
 				} else {
-					equal(t, stats.Retransmission, 0)
+					equal(t, stats.Retransmits, 0)
 				}
 			})
 		})
@@ -325,7 +325,17 @@ func TestListenerClose(t *testing.T) {
 		_, err = c.Read(make([]byte, 9))
 		equal(t, errors.Is(err, syscall.ECONNRESET), true)
 
+		l = w.listen(t, serverAt) // and with one in its handshake
+		w.links(simnet.Link{Latency: 10 * ms})
+		time.AfterFunc(25*ms, func() { l.Close() })
+		c, err = w.client.DialTCP(t.Context(), serverAt)
+		check(t, err)
+		_, err = c.Read(make([]byte, 9))
+		equal(t, errors.Is(err, syscall.ECONNRESET), true)
+		equal(t, w.server.Open(), 0)
+
 		l = w.listen(t, netip.AddrPortFrom(netip.IPv6Unspecified(), 53))
+		equal(t, l.Addr().String(), "[::]:53")
 		time.AfterFunc(ms, func() { l.Close() })
 		_, err = l.Accept()
 		equal(t, errors.Is(err, net.ErrClosed), true)
@@ -365,13 +375,67 @@ func TestAbandonedHandshakesLeaveTheBacklog(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		w.Outage(serverAddr, simnet.Refuse, 150*ms, 200*ms) // resets one in its handshake
-		_, err := w.client.DialTCP(t.Context(), serverAt)
-		equal(t, err != nil || w.Stats().Dials == 6, true)
-		time.Sleep(time.Second)
+		c, err := w.client.DialTCP(t.Context(), serverAt)
+		check(t, err)
+		_, err = c.Read(make([]byte, 9))
+		equal(t, errors.Is(err, syscall.ECONNRESET), true)
+		check(t, c.Close())
+		equal(t, w.client.Open(), 0)
+		equal(t, w.server.Open(), 1) // the listener
 		for range 2 {
 			_, err := w.client.DialTCP(withTimeout(t, 250*ms), serverAt)
 			check(t, err)
 		}
 		equal(t, w.Stats().Overflow, 0)
+	})
+}
+
+// Only what a healed cut held back goes on, and a reset discards the rest.
+func TestHealingOnePairOnly(t *testing.T) {
+	bubble(t, simnet.Options{}, func(t *testing.T, w world) {
+		other := w.Host(netip.MustParseAddr("192.0.2.7"))
+		c, s := w.connect(t)
+		l := w.listen(t, serverAt)
+		defer l.Close()
+		oc, err := other.DialTCP(t.Context(), serverAt)
+		check(t, err)
+		os, err := l.Accept()
+		check(t, err)
+		w.Partition(w.client, w.server)
+		w.Partition(other, w.server)
+		write(t, c, "first")
+		write(t, oc, "second")
+		w.Heal(other, w.server)
+		equal(t, read(t, os), "second")
+		silent(t, s)
+
+		w.Inject(serverAt, serverAt, nil) // datagrams do not disturb streams
+		write(t, s, "unread")
+		check(t, s.Close())
+		write(t, c, " and more")
+		w.Heal(w.client, w.server)
+		equal(t, read(t, c), "unread")
+		_, err = c.Read(make([]byte, 9))
+		equal(t, errors.Is(err, syscall.ECONNRESET), true)
+	})
+}
+
+func TestHostTalksToItself(t *testing.T) {
+	bubble(t, simnet.Options{}, func(t *testing.T, w world) {
+		w.SetDefault(simnet.Link{Latency: time.Second, Loss: 1})
+		w.Outage(serverAddr, simnet.Blackhole, 0, 0)
+		for _, at := range []string{"127.0.0.1:53", "127.0.0.53:53", "[::1]:53", "198.51.100.1:53"} {
+			at := netip.MustParseAddrPort(at)
+			l := w.listen(t, at)
+			c, err := w.server.DialTCP(t.Context(), at)
+			check(t, err)
+			s, err := l.Accept()
+			check(t, err)
+			write(t, c, "self")
+			equal(t, read(t, s), "self")
+			check(t, l.Close())
+			_, err = w.client.DialTCP(withTimeout(t, time.Second), at)
+			equal(t, err != nil, true)
+		}
 	})
 }

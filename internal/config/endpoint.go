@@ -1,0 +1,173 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lastgood/internal/dnsname"
+)
+
+// Endpoint is where to listen, or which server to ask.
+type Endpoint struct {
+	// Scheme is dns (UDP, and TCP where needed) or tcp; tls, https and quic
+	// are known but not in this version.
+	Scheme string
+	// Addr always has a port. Its address is the zero netip.Addr when Host is
+	// given.
+	Addr netip.AddrPort
+	// Host is the name of a server whose addresses have to be looked up, ""
+	// when there is an address.
+	Host dnsname.Name
+	// TLSName is what the certificate has to say, "" without TLS.
+	TLSName string
+}
+
+// String writes the endpoint as a configuration file does.
+func (e Endpoint) String() string {
+	s := e.Scheme + "://"
+	if e.Host != "" {
+		s += e.Host.String() + ":" + strconv.Itoa(int(e.Addr.Port()))
+	} else {
+		s += e.Addr.String()
+	}
+	if e.TLSName != "" {
+		s += "#" + e.TLSName
+	}
+	return s
+}
+
+// ControlAddr is where the control API listens; the zero value is nowhere.
+type ControlAddr struct {
+	Addr   netip.AddrPort // invalid when Socket is given or the API is off
+	Socket string         // path of a unix socket
+}
+
+// Enabled tells whether there is anything to listen on.
+func (a ControlAddr) Enabled() bool { return a.Socket != "" || a.Addr.IsValid() }
+
+// String writes the address as a configuration file does.
+func (a ControlAddr) String() string {
+	switch {
+	case a.Socket != "":
+		return "unix:" + a.Socket
+	case a.Addr.IsValid():
+		return a.Addr.String()
+	default:
+		return "off"
+	}
+}
+
+// portOf gives a scheme's port when none is written.
+func portOf(scheme string) uint16 {
+	switch scheme {
+	case "https":
+		return 443
+	case "tls", "quic":
+		return 853
+	default:
+		return 53
+	}
+}
+
+// parseEndpoint reads "dns://192.0.2.1:53", "192.0.2.1", "[2001:db8::1]:53",
+// "tls://192.0.2.1#name", and "ns1.example." where hosts are allowed.
+func (o *Option) parseEndpoint(text string) (Endpoint, *problem) {
+	e := Endpoint{Scheme: o.Values[0]}
+	rest := text
+	if scheme, after, ok := strings.Cut(text, "://"); ok {
+		e.Scheme, rest = strings.ToLower(scheme), after
+		if slices.Contains(o.Later, e.Scheme) {
+			return e, &problem{e.Scheme + ":// is not in this version", "write " + o.schemes()}
+		}
+		if !slices.Contains(o.Values, e.Scheme) {
+			return e, &problem{quote(text) + " has an unknown scheme", "write " + o.schemes()}
+		}
+	}
+	if host, name, ok := strings.Cut(rest, "#"); ok {
+		return e, &problem{quote(text) + " names a certificate (#" + name + "), which needs tls://, and that is not in this version",
+			"write " + strconv.Quote(host)}
+	}
+	if addr, ok := parseAddrPort(rest, portOf(e.Scheme)); ok {
+		e.Addr = addr
+		return e, o.checkPort(text, addr.Port())
+	}
+	if !o.hosts {
+		return e, &problem{quote(text) + " is no address and port", `write one such as "dns://192.0.2.1:53"`}
+	}
+	host, port, ok := cutPort(rest, portOf(e.Scheme))
+	name, bad := parseName(host)
+	if !ok || bad != nil || numericEnd(name) {
+		return e, &problem{quote(text) + " is neither an address nor a server's name", `write one such as "192.0.2.1", "[2001:db8::1]:5353" or "ns1.example."`}
+	}
+	e.Host, e.Addr = name, netip.AddrPortFrom(netip.Addr{}, port)
+	return e, o.checkPort(text, port)
+}
+
+// checkPort refuses port 0 where a server has to be reached. Where the
+// program listens itself, port 0 is any free port.
+func (o *Option) checkPort(text string, port uint16) *problem {
+	if port == 0 && o.hosts {
+		return &problem{quote(text) + " has port 0", "write the port of the server, or none for 53"}
+	}
+	return nil
+}
+
+// schemes lists what may stand before "://".
+func (o *Option) schemes() string {
+	return strings.Join(o.Values, ":// or ") + "://"
+}
+
+// parseAddrPort reads an address with or without a port; IPv6 needs brackets
+// only when there is a port.
+func parseAddrPort(text string, port uint16) (netip.AddrPort, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), true
+	}
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(addr.Unmap(), port), true
+	}
+	return netip.AddrPort{}, false
+}
+
+// cutPort splits "name:port"; the port may be missing.
+func cutPort(text string, port uint16) (string, uint16, bool) {
+	host, digits, ok := strings.Cut(text, ":")
+	if !ok {
+		return host, port, true
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return host, uint16(n), err == nil
+}
+
+// numericEnd tells whether the last label is all digits, as in a mistyped
+// address; no host's name is so (RFC 1123 §2.1).
+func numericEnd(name dnsname.Name) bool {
+	if name.IsRoot() {
+		return true
+	}
+	text := strings.TrimSuffix(name.String(), ".")
+	last := text[strings.LastIndexByte(text, '.')+1:]
+	return strings.Trim(last, "0123456789") == ""
+}
+
+// parseControl reads where the control API listens.
+func parseControl(text string) (ControlAddr, *problem) {
+	if text == "" || text == "off" {
+		return ControlAddr{}, nil
+	}
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		path = strings.TrimPrefix(path, "//")
+		if !strings.HasPrefix(path, "/") {
+			return ControlAddr{}, &problem{quote(text) + " does not name a socket by its whole path", "write unix:/run/lastgood/control.sock"}
+		}
+		return ControlAddr{Socket: path}, nil
+	}
+	ap, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return ControlAddr{}, &problem{quote(text) + " is no address and port", `write "127.0.0.1:8053", "unix:/run/lastgood/control.sock" or "off"`}
+	}
+	return ControlAddr{Addr: ap}, nil
+}

@@ -1,0 +1,316 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"lastgood/internal/dnsname"
+)
+
+// table is every option, in the order of the example file. Where an option
+// belongs to a list, its row follows that of the list.
+var table = slices.Concat(
+	tableServing,
+	tableCache,
+	tableStale,
+	tableRecursion,
+	tableLimits,
+	tableRoot,
+	tableDNSSEC,
+	tableZones,
+)
+
+// tlsLater are the encrypted transports.
+var tlsLater = []string{"tls", "https", "quic"}
+
+var tableServing = []Option{
+	{
+		Key: "listen", Default: `["dns://127.0.0.1:5300"]`,
+		Values: []string{"dns"}, Later: append([]string{"xdp"}, tlsLater...),
+		RFC:      "RFC 7766",
+		Help:     "Where clients ask. dns:// is UDP and TCP; the port may be left out (53). Port 0 is any free port.",
+		Examples: []string{`["dns://192.0.2.1:53", "dns://[2001:db8::1]:53"]`, `["127.0.0.1"]`},
+		field:    in(func(c *Config) *[]Endpoint { return &c.Listen }),
+	},
+	{
+		Key: "clients.allow", Default: `["127.0.0.0/8", "::1/128"]`,
+		Help:     "Who may ask; all others are answered REFUSED.",
+		Examples: []string{`["127.0.0.0/8", "::1", "192.0.2.0/24", "2001:db8::/32"]`, `[]`},
+		field:    in(func(c *Config) *[]netip.Prefix { return &c.Clients.Allow }),
+	},
+	{
+		Key: "control.listen", Default: `"127.0.0.1:8053"`,
+		Help:     `Where the control API and the metrics are served: an address and port, unix:/path, or "off". Anything but loopback and unix: needs control.token-file.`,
+		Examples: []string{`"unix:/run/lastgood/control.sock"`, `"off"`, `"[::1]:8053"`},
+		field:    in(func(c *Config) *ControlAddr { return &c.Control.Listen }),
+	},
+	{
+		Key: "control.token-file", Default: `""`,
+		Help:     "A file with the bearer token that the control API asks for; empty for no token.",
+		Examples: []string{`"/etc/lastgood/token"`},
+		field:    in(func(c *Config) *string { return &c.Control.TokenFile }),
+	},
+	{
+		Key: "server.version", Default: `""`, check: chaosText,
+		RFC:      "RFC 4892",
+		Help:     "The answer to version.bind and version.server in class CH; empty to refuse.",
+		Examples: []string{`"lastgood"`},
+		field:    in(func(c *Config) *string { return &c.Server.Version }),
+	},
+	{
+		Key: "server.id", Default: `""`, check: chaosText,
+		RFC:      "RFC 4892, RFC 5001",
+		Help:     "The answer to id.server and hostname.bind in class CH, and the NSID; empty for neither.",
+		Examples: []string{`"resolver-1"`},
+		field:    in(func(c *Config) *string { return &c.Server.ID }),
+	},
+	{
+		Key: "server.cookies", Default: `true`,
+		RFC:   "RFC 7873, RFC 9018",
+		Help:  "Whether clients that send a DNS cookie get one back.",
+		field: in(func(c *Config) *bool { return &c.Server.Cookies }),
+	},
+	{
+		Key: "server.cookie-secret-file", Default: `""`,
+		RFC:      "RFC 9018",
+		Help:     "A file with the secret behind the cookies, 32 hexadecimal digits, the same on all servers of one anycast address; empty for one made at start.",
+		Examples: []string{`"/etc/lastgood/cookie-secret"`},
+		field:    in(func(c *Config) *string { return &c.Server.CookieSecretFile }),
+	},
+	{
+		Key: "log.level", Default: `info`, Values: []string{"debug", "info", "warn", "error"},
+		Help:  "The least important messages that are still logged.",
+		field: in(func(c *Config) *string { return &c.Log.Level }),
+	},
+	{
+		Key: "log.format", Default: `text`, Values: []string{"text", "json"},
+		Help:  "One line of key=value pairs or one JSON object for each message.",
+		field: in(func(c *Config) *string { return &c.Log.Format }),
+	},
+}
+
+var tableCache = []Option{
+	{
+		Key: "cache.size", Default: `256MiB`, Min: "1MiB", Max: "1TiB",
+		Help:     "How much memory the cache may take.",
+		Examples: []string{`1GiB`, `512MB`},
+		field:    in(func(c *Config) *Size { return &c.Cache.Size }),
+	},
+	{
+		Key: "cache.min-ttl", Default: `0s`, Min: "0s", Max: "7d",
+		Help:     "Shorter TTLs are raised to this. Anything but 0s keeps data longer than its owner said.",
+		Examples: []string{`5s`},
+		field:    in(func(c *Config) *time.Duration { return &c.Cache.MinTTL }),
+	},
+	{
+		Key: "cache.max-ttl", Default: `7d`, Min: "0s", Max: "365d",
+		RFC:      "RFC 8767 §4",
+		Help:     "Longer TTLs are cut to this.",
+		Examples: []string{`1d`},
+		field:    in(func(c *Config) *time.Duration { return &c.Cache.MaxTTL }),
+	},
+	{
+		Key: "cache.min-negative-ttl", Default: `0s`, Min: "0s", Max: "7d",
+		Help:     "Shorter lifetimes of negative answers are raised to this.",
+		Examples: []string{`1s`},
+		field:    in(func(c *Config) *time.Duration { return &c.Cache.MinNegativeTTL }),
+	},
+	{
+		Key: "cache.max-negative-ttl", Default: `1h`, Min: "0s", Max: "7d",
+		RFC:      "RFC 2308 §5",
+		Help:     "Longer lifetimes of negative answers are cut to this.",
+		Examples: []string{`5m`},
+		field:    in(func(c *Config) *time.Duration { return &c.Cache.MaxNegativeTTL }),
+	},
+	{
+		Key: "cache.snapshot", Default: `off`, Values: []string{"off"}, Later: []string{"auto"},
+		Help:  "Whether the cache outlives a restart.",
+		field: in(func(c *Config) *string { return &c.Cache.Snapshot }),
+	},
+	{
+		Key: "cache.snapshot-interval", Default: `60s`, Min: "1s", Max: "1d", NotYet: true,
+		Help:  "How often the cache is saved.",
+		field: in(func(c *Config) *time.Duration { return &c.Cache.SnapshotInterval }),
+	},
+}
+
+var tableRecursion = []Option{
+	{
+		Key: "recursion.qname-minimisation", Default: `relaxed`, Values: []string{"relaxed", "strict", "off"},
+		RFC:   "RFC 9156",
+		Help:  "Whether servers are asked for no more of a name than they need. relaxed asks for the whole name where servers cannot cope, strict never does.",
+		field: in(func(c *Config) *string { return &c.Recursion.QNAMEMinimisation }),
+	},
+	{
+		Key: "recursion.root-hints", Default: `""`,
+		RFC:      "RFC 8109",
+		Help:     "A file of root hints in zone file form; empty for the built-in ones.",
+		Examples: []string{`"/etc/lastgood/named.root"`},
+		field:    in(func(c *Config) *string { return &c.Recursion.RootHints }),
+	},
+	{
+		Key: "recursion.prefetch", Default: `false`, Later: []string{"true"},
+		Help:  "Whether popular names are refreshed shortly before they expire.",
+		field: in(func(c *Config) *bool { return &c.Recursion.Prefetch }),
+	},
+	{
+		Key: "recursion.minimal-responses", Default: `true`,
+		Help:  "Whether replies leave out authority and additional records that the client can do without.",
+		field: in(func(c *Config) *bool { return &c.Recursion.MinimalResponses }),
+	},
+	{
+		Key: "recursion.case-randomisation", Default: `true`,
+		Help:  "Whether the case of the letters in upstream questions is random, which makes forged replies harder. Servers that do not keep the case are asked without.",
+		field: in(func(c *Config) *bool { return &c.Recursion.CaseRandomisation }),
+	},
+	{
+		Key: "recursion.ipv4", Default: `true`,
+		Help:  "Whether servers are asked over IPv4.",
+		field: in(func(c *Config) *bool { return &c.Recursion.IPv4 }),
+	},
+	{
+		Key: "recursion.ipv6", Default: `true`,
+		Help:  "Whether servers are asked over IPv6.",
+		field: in(func(c *Config) *bool { return &c.Recursion.IPv6 }),
+	},
+	{
+		Key: "recursion.special-names", Default: `true`,
+		RFC:   "RFC 6761, RFC 6303, RFC 7686",
+		Help:  "Whether localhost, invalid, test, onion and the reverse zones of private addresses are answered here.",
+		field: in(func(c *Config) *bool { return &c.Recursion.SpecialNames }),
+	},
+	{
+		Key:      "recursion.do-not-query",
+		Default:  `["127.0.0.0/8", "0.0.0.0/8", "::/128", "::1/128", "169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"]`,
+		Help:     "Addresses that are never asked, whatever a delegation says.",
+		Examples: []string{`[]`, `["127.0.0.0/8", "10.0.0.0/8"]`},
+		field:    in(func(c *Config) *[]netip.Prefix { return &c.Recursion.DoNotQuery }),
+	},
+}
+
+var tableRoot = []Option{
+	{
+		Key: "root-zone.mode", Default: `hints`, Values: []string{"hints"}, Later: []string{"mirror"},
+		RFC:   "RFC 8806",
+		Help:  "hints asks the root servers; mirror keeps a copy of the root zone.",
+		field: in(func(c *Config) *string { return &c.RootZone.Mode }),
+	},
+	{
+		Key: "root-zone.sources", Default: `[]`, NotYet: true,
+		Help:  "Where the copy of the root zone comes from.",
+		field: in(func(c *Config) *[]string { return &c.RootZone.Sources }),
+	},
+}
+
+var tableDNSSEC = []Option{
+	{
+		Key: "dnssec.validation", Default: `false`, Later: []string{"true"},
+		RFC:   "RFC 4035",
+		Help:  "Whether answers are validated. The keys below are checked but have no effect while this is false.",
+		field: in(func(c *Config) *bool { return &c.DNSSEC.Validation }),
+	},
+	{
+		Key: "dnssec.aggressive-nsec", Default: `true`,
+		RFC:   "RFC 8198",
+		Help:  "Whether validated proofs answer for other names that they cover.",
+		field: in(func(c *Config) *bool { return &c.DNSSEC.AggressiveNSEC }),
+	},
+	{
+		Key: "dnssec.trust-anchors", Default: `[]`, check: trustAnchor,
+		RFC:  "RFC 4035 §4.4",
+		Help: "DS or DNSKEY records in presentation form, or files of them; empty for the built-in anchors of the root.",
+		Examples: []string{
+			`[". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"]`,
+			`["/etc/lastgood/root.key"]`,
+		},
+		field: in(func(c *Config) *[]string { return &c.DNSSEC.TrustAnchors }),
+	},
+	{
+		Key: "dnssec.insecure", Default: `[]`,
+		Help:     "Zones that are never validated: private ones. A broken public zone wants a negative trust anchor, which expires.",
+		Examples: []string{`["corp.example."]`},
+		field:    in(func(c *Config) *[]dnsname.Name { return &c.DNSSEC.Insecure }),
+	},
+	{
+		Key: "dnssec.negative-trust-anchors", Default: `[]`, NotYet: true,
+		RFC:   "RFC 7646",
+		Help:  "Broken zones that are not validated for a while.",
+		field: in(func(c *Config) *[]NegativeTrustAnchor { return &c.DNSSEC.NegativeTrustAnchors }),
+	},
+	{
+		Key: "dnssec.negative-trust-anchors[].zone", Required: true,
+		Help:     "The zone.",
+		Examples: []string{`"broken.example."`},
+		field:    in(func(a *NegativeTrustAnchor) *dnsname.Name { return &a.Zone }),
+	},
+	{
+		Key: "dnssec.negative-trust-anchors[].until", Required: true,
+		Help:     "When it is validated again.",
+		Examples: []string{`"2026-12-01T00:00:00Z"`},
+		field:    in(func(a *NegativeTrustAnchor) *time.Time { return &a.Until }),
+	},
+	{
+		Key: "dnssec.negative-trust-anchors[].reason", Default: `""`,
+		Help:     "A note for people.",
+		Examples: []string{`"keys lost"`},
+		field:    in(func(a *NegativeTrustAnchor) *string { return &a.Reason }),
+	},
+	{
+		Key: "dnssec.validation-time", Default: `""`,
+		Help:     "Pins the validator's clock (RFC 3339), for diagnosis and tests; empty for the real time.",
+		Examples: []string{`"2026-12-01T00:00:00Z"`},
+		field:    in(func(c *Config) *time.Time { return &c.DNSSEC.ValidationTime }),
+	},
+}
+
+var tableZones = []Option{
+	{
+		Key: "forward", Default: `[]`,
+		Help:  `Zones whose questions go to other resolvers (RD=1). "." forwards everything.`,
+		field: in(func(c *Config) *[]Forward { return &c.Forward }),
+	},
+	{
+		Key: "forward[].zone", Required: true,
+		Help:     "Names at and below it are forwarded; the longest zone that matches wins.",
+		Examples: []string{`"consul."`},
+		field:    in(func(z *Forward) *dnsname.Name { return &z.Zone }),
+	},
+	{
+		Key: "forward[].to", Required: true,
+		Values: []string{"dns", "tcp"}, Later: tlsLater, hosts: true,
+		Help:     "The resolvers: an address, with a port where it is not 53, or a name. dns:// is UDP, and TCP where needed; tcp:// is TCP alone.",
+		Examples: []string{`["192.0.2.1:8600"]`, `["dns://[2001:db8::1]:5353", "tcp://192.0.2.2", "2001:db8::2", "ns1.example."]`},
+		field:    in(func(z *Forward) *[]Endpoint { return &z.To }),
+	},
+	{
+		Key: "forward[].fallback", Default: `false`,
+		Help:     "Whether to resolve by iteration when they all fail.",
+		Examples: []string{`true`},
+		field:    in(func(z *Forward) *bool { return &z.Fallback }),
+	},
+	{
+		Key: "stub", Default: `[]`,
+		Help:  "Zones whose authoritative servers are named here (asked with RD=0), whatever the delegation says.",
+		field: in(func(c *Config) *[]Stub { return &c.Stub }),
+	},
+	{
+		Key: "stub[].zone", Required: true,
+		Help:     "The zone.",
+		Examples: []string{`"corp.example."`},
+		field:    in(func(z *Stub) *dnsname.Name { return &z.Zone }),
+	},
+	{
+		Key: "stub[].servers", Required: true,
+		Values: []string{"dns", "tcp"}, Later: tlsLater, hosts: true,
+		Help:     "Its servers: an address, with a port where it is not 53, or a name.",
+		Examples: []string{`["192.0.2.53", "ns1.corp.example."]`},
+		field:    in(func(z *Stub) *[]Endpoint { return &z.Servers }),
+	},
+	{
+		Key: "stub[].fallback", Default: `false`,
+		Help:     "Whether to follow the public delegation when they all fail.",
+		Examples: []string{`true`},
+		field:    in(func(z *Stub) *bool { return &z.Fallback }),
+	},
+}

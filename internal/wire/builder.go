@@ -6,21 +6,17 @@ import (
 	"lastgood/internal/dnsname"
 )
 
-// compressionSlots bounds the names that a message's compression looks back
-// at; beyond, names are written in full.
-const compressionSlots = 128
-
-// Builder writes one message into a buffer that the caller owns. It allocates
-// only if that buffer's capacity is below the limit. The zero Builder wants
-// Reset. Every method that adds a record leaves the message as it was when the
-// record does not fit.
+// Builder writes one message into a buffer that the caller owns. It never
+// writes beyond the limit, and so allocates only if that buffer's capacity is
+// below it. The zero Builder wants Reset. Every method that adds a record
+// leaves the message as it was when the record does not fit.
 type Builder struct {
 	buf     []byte // the caller's, with what stood before the message
 	start   int    // of the message in buf
 	limit   int    // of the message in octets
 	section Section
-	qname   int                      // length of the first question's name, for the commonest pointer
-	slots   [compressionSlots]uint16 // offsets of names by hash, 0 empty
+	qname   int   // length of the first question's name, for the commonest pointer
+	known   names // that pointers may lead to; the question's join when first needed
 }
 
 // Header is what goes into a message's first twelve octets, counts aside.
@@ -32,10 +28,11 @@ type Header struct {
 }
 
 // Reset starts a message behind dst, at most limit octets long, with a header.
+// The limit is not below a header's 12 octets.
 func (b *Builder) Reset(dst []byte, limit int, h Header) {
 	b.buf, b.start, b.limit = dst, len(dst), min(limit, MaxMessage)
 	b.section, b.qname = QuestionSection, 0
-	b.slots = [compressionSlots]uint16{}
+	b.known.reset()
 	b.buf = append(b.buf, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	b.SetHeader(h)
 }
@@ -66,19 +63,33 @@ func (b *Builder) Len() int { return len(b.buf) - b.start }
 // Bytes is the buffer given to Reset with the message behind what it held.
 func (b *Builder) Bytes() []byte { return b.buf }
 
-// Question adds a question; name keeps its case.
-func (b *Builder) Question(name dnsname.Name, t Type, c Class) bool {
-	if b.Len()+len(name)+4 > b.limit {
+func (b *Builder) message() []byte { return b.buf[b.start:] }
+
+// put appends octets if they fit.
+func (b *Builder) put(octets ...byte) bool {
+	if b.Len()+len(octets) > b.limit {
 		return false
 	}
-	if b.qname == 0 {
+	b.buf = append(b.buf, octets...)
+	return true
+}
+
+// Question adds a question before any record; name keeps its case.
+func (b *Builder) Question(name dnsname.Name, t Type, c Class) bool {
+	mark := b.Mark()
+	var ok bool
+	if first := b.Len() == HeaderLen; first {
+		if ok = b.Len()+len(name) <= b.limit; ok {
+			b.buf = append(b.buf, name...)
+		}
 		b.qname = len(name)
-		b.appendName(name)
 	} else {
-		b.appendName(name)
+		ok = b.appendName(name)
 	}
-	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(t))
-	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(c))
+	if !ok || b.section != QuestionSection || !b.put(byte(t>>8), byte(t), byte(c>>8), byte(c)) {
+		b.Rewind(mark)
+		return false
+	}
 	b.count(QuestionSection)
 	return true
 }
@@ -86,30 +97,56 @@ func (b *Builder) Question(name dnsname.Name, t Type, c Class) bool {
 // Record adds a record with uncompressed rdata; sections must be filled in
 // order. False, and no change, when it does not fit.
 func (b *Builder) Record(s Section, owner dnsname.Name, t Type, c Class, ttl uint32, rdata []byte) bool {
-	mark := len(b.buf)
-	b.appendName(owner)
-	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(t))
-	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(c))
-	b.buf = binary.BigEndian.AppendUint32(b.buf, ttl)
-	b.buf = append(b.buf, 0, 0)
-	data := len(b.buf)
-	if compressible(t) {
-		b.appendRdata(t, rdata)
-	} else {
-		b.buf = append(b.buf, rdata...)
-	}
-	if b.Len() > b.limit || s < b.section || len(b.buf)-data > 0xffff {
-		b.Truncate(mark)
+	mark, known := len(b.buf), b.known.count
+	if s < max(b.section, AnswerSection) || !b.appendRecord(owner, t, c, ttl, rdata) {
+		b.truncate(mark, known)
 		return false
 	}
-	putU16(b.buf, data-2, uint16(len(b.buf)-data))
 	b.section = s
 	b.count(s)
 	return true
 }
 
-// OPT adds the OPT record (RFC 6891 §6.1.3) with the high bits of rcode. It
-// ignores the limit's reserve: lift it with Limit first.
+func (b *Builder) appendRecord(owner dnsname.Name, t Type, c Class, ttl uint32, rdata []byte) bool {
+	if !b.appendName(owner) || !b.put(byte(t>>8), byte(t), byte(c>>8), byte(c),
+		byte(ttl>>24), byte(ttl>>16), byte(ttl>>8), byte(ttl), 0, 0) {
+		return false
+	}
+	data := len(b.buf)
+	if compressible(t) {
+		if !b.appendRdata(t, rdata) {
+			return false
+		}
+	} else if !b.put(rdata...) {
+		return false
+	}
+	putU16(b.buf, data-2, uint16(len(b.buf)-data))
+	return true
+}
+
+// appendRdata writes data of a compressible type: names and fields of fixed
+// size. Data that is not of that shape is written as it is.
+func (b *Builder) appendRdata(t Type, rdata []byte) bool {
+	for _, f := range []byte(Shape(t)) {
+		n, err := FieldLen(rdata, Field(f))
+		if err != nil {
+			break
+		}
+		field := rdata[:n]
+		rdata = rdata[n:]
+		if Field(f) != FieldName {
+			if !b.put(field...) {
+				return false
+			}
+		} else if !b.appendName(dnsname.Alias(field)) {
+			return false
+		}
+	}
+	return b.put(rdata...)
+}
+
+// OPT adds the OPT record (RFC 6891 §6.1.3) with the high bits of rcode. The
+// limit holds for it too: what was reserved must be given back with Limit.
 func (b *Builder) OPT(e EDNS, rcode Rcode) bool {
 	if b.Len()+11+len(e.Options) > b.limit {
 		return false
@@ -129,129 +166,34 @@ func (b *Builder) OPT(e EDNS, rcode Rcode) bool {
 // Mark is a point that Rewind can go back to.
 type Mark struct {
 	len     int
+	known   int
+	qname   int
 	section Section
 	counts  [8]byte
 }
 
 // Mark notes the present state.
 func (b *Builder) Mark() Mark {
-	m := Mark{len: len(b.buf), section: b.section}
+	m := Mark{len: len(b.buf), known: b.known.count, qname: b.qname, section: b.section}
 	copy(m.counts[:], b.buf[b.start+4:])
 	return m
 }
 
 // Rewind drops everything written since the mark.
 func (b *Builder) Rewind(m Mark) {
-	b.Truncate(m.len)
-	b.section = m.section
+	b.truncate(m.len, m.known)
+	b.section, b.qname = m.section, m.qname
 	copy(b.buf[b.start+4:], m.counts[:])
 }
 
-// Truncate drops octets from the position in the buffer on, and the
-// compression targets among them. Counts are the caller's business.
-func (b *Builder) Truncate(to int) {
+// truncate drops what stands in the buffer from the position to on, and all
+// compression targets but the first known.
+func (b *Builder) truncate(to, known int) {
+	b.known.drop(b.message(), known)
 	b.buf = b.buf[:to]
-	for i, at := range b.slots {
-		if b.start+int(at) >= to {
-			b.slots[i] = 0
-		}
-	}
 }
 
 func (b *Builder) count(s Section) {
 	at := b.start + 4 + 2*int(s)
 	putU16(b.buf, at, binary.BigEndian.Uint16(b.buf[at:])+1)
-}
-
-// appendRdata writes data of a compressible type.
-func (b *Builder) appendRdata(t Type, rdata []byte) {
-	for _, f := range []byte(Shape(t)) {
-		n := fixedLen(Field(f))
-		if Field(f) == FieldName {
-			if n = dnsname.WireLen(rdata); n > 0 {
-				b.appendName(dnsname.Alias(rdata[:n]))
-				rdata = rdata[n:]
-				continue
-			}
-		}
-		n = min(n, len(rdata))
-		b.buf = append(b.buf, rdata[:n]...)
-		rdata = rdata[n:]
-	}
-	b.buf = append(b.buf, rdata...)
-}
-
-// appendName writes a name, its longest known suffix as a pointer.
-func (b *Builder) appendName(name dnsname.Name) {
-	if b.qname == len(name) && b.qname > 1 && b.Len() > HeaderLen && b.nameAt(HeaderLen, name) {
-		b.buf = append(b.buf, 0xc0, HeaderLen)
-		return
-	}
-	rest := name
-	for len(rest) > 1 {
-		slot := hashName(rest) % compressionSlots
-		at := int(b.slots[slot])
-		if at != 0 && b.nameAt(at, rest) {
-			b.buf = append(b.buf, name[:len(name)-len(rest)]...)
-			b.buf = append(b.buf, 0xc0|byte(at>>8), byte(at))
-			return
-		}
-		if here := b.Len() + len(name) - len(rest); at == 0 && here < 0x4000 {
-			b.slots[slot] = uint16(here)
-		}
-		rest = rest.Parent()
-	}
-	b.buf = append(b.buf, name...)
-}
-
-func equalFold(a []byte, n dnsname.Name) bool {
-	if len(a) != len(n) {
-		return false
-	}
-	for i, c := range a {
-		if c != n[i] && lower(c) != lower(n[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
-}
-
-// nameAt tells whether the name at offset at of the message is name, any case.
-func (b *Builder) nameAt(at int, name dnsname.Name) bool {
-	msg := b.buf[b.start:]
-	for len(name) > 0 {
-		if at >= len(msg) {
-			return false
-		}
-		if msg[at] >= 0xc0 {
-			if at+1 >= len(msg) {
-				return false
-			}
-			at = int(msg[at]&0x3f)<<8 | int(msg[at+1])
-			continue
-		}
-		n := 1 + int(msg[at])
-		if n > len(name) || at+n > len(msg) || !equalFold(msg[at:at+n], name[:n]) {
-			return false
-		}
-		name = name[n:]
-		at += n
-	}
-	return true
-}
-
-// hashName is FNV-1a over a name regardless of case.
-func hashName(n dnsname.Name) uint32 {
-	h := uint32(2166136261)
-	for i := range len(n) {
-		h = (h ^ uint32(lower(n[i]))) * 16777619
-	}
-	return h
 }

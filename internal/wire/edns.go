@@ -1,6 +1,11 @@
 package wire
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"iter"
+	"unicode/utf8"
+)
 
 // OptionCode numbers EDNS options.
 type OptionCode uint16
@@ -39,17 +44,25 @@ func (v View) EDNS() (EDNS, bool) {
 	}, true
 }
 
+// All gives every option with its content, in order. The slices alias Options.
+func (e EDNS) All() iter.Seq2[OptionCode, []byte] {
+	return func(yield func(OptionCode, []byte) bool) {
+		for o := e.Options; len(o) >= 4; {
+			n := 4 + int(binary.BigEndian.Uint16(o[2:]))
+			if n > len(o) || !yield(OptionCode(binary.BigEndian.Uint16(o)), o[4:n:n]) {
+				return
+			}
+			o = o[n:]
+		}
+	}
+}
+
 // Option gives the content of the first option of a code.
 func (e EDNS) Option(code OptionCode) ([]byte, bool) {
-	for o := e.Options; len(o) >= 4; {
-		n := int(binary.BigEndian.Uint16(o[2:]))
-		if 4+n > len(o) {
-			break
+	for c, data := range e.All() {
+		if c == code {
+			return data, true
 		}
-		if OptionCode(binary.BigEndian.Uint16(o)) == code {
-			return o[4 : 4+n : 4+n], true
-		}
-		o = o[4+n:]
 	}
 	return nil, false
 }
@@ -61,12 +74,31 @@ func AppendOption(dst []byte, code OptionCode, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// AppendEDE appends an extended error (RFC 8914 §2).
+// maxExtraText bounds what AppendEDE writes of a text, in octets: enough for a
+// server and a cause, little enough to leave a datagram to the answer.
+const maxExtraText = 255
+
+// AppendEDE appends an extended error (RFC 8914 §2). The text is cut at 255
+// octets, between characters.
 func AppendEDE(dst []byte, code uint16, text string) []byte {
+	for n := maxExtraText; len(text) > maxExtraText; n-- {
+		if utf8.RuneStart(text[n]) || n == 0 {
+			text = text[:n]
+		}
+	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(OptionEDE))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(2+len(text)))
 	dst = binary.BigEndian.AppendUint16(dst, code)
 	return append(dst, text...)
+}
+
+// ReadEDE takes the content of an extended error option apart. The text is the
+// sender's: not to be trusted, and a zero octet may end it (RFC 8914 §2).
+func ReadEDE(data []byte) (code uint16, text []byte, ok bool) {
+	if len(data) < 2 {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint16(data), bytes.TrimSuffix(data[2:], []byte{0}), true
 }
 
 // validOptions checks that options fill o exactly.

@@ -1,24 +1,22 @@
 package wire
 
-import "encoding/binary"
-
 // Field is one part of a record's data. A shape, the string of a type's
-// fields, is what decompression, compression, canonical form and presentation
-// are driven by.
+// fields, is what checks, decompression, compression, canonical form and
+// presentation are driven by.
 type Field byte
 
-// The kinds of field. Shapes end in a field that takes the rest where one of
-// FieldRest… is used.
+// The kinds of field. "Rest" means to the end of the data.
 const (
-	FieldName      Field = 'n' // a name that may be compressed (RFC 3597 §4 list)
-	FieldPlainName Field = 'N' // a name that senders must not compress
+	FieldName      Field = 'n' // a name, lower case in canonical form (RFC 4034 §6.2, RFC 6840 §5.1)
+	FieldPlainName Field = 'N' // a name of a later type: its case stands
 	FieldU8        Field = '1'
 	FieldU16       Field = '2'
 	FieldU32       Field = '4'
 	FieldA         Field = 'a' // IPv4 address
 	FieldAAAA      Field = '6' // IPv6 address
-	FieldString    Field = 's' // character-string
-	FieldStrings   Field = 'S' // one or more character-strings, to the end
+	FieldString    Field = 's' // character-string, shown quoted
+	FieldTag       Field = 'c' // character-string, shown bare (CAA tag)
+	FieldStrings   Field = 'S' // rest, one or more character-strings
 	FieldText      Field = 't' // rest, shown quoted (URI, CAA value)
 	FieldHex       Field = 'x' // rest, hexadecimal
 	FieldBase64    Field = 'b' // rest, base64
@@ -27,62 +25,44 @@ const (
 	FieldTime      Field = 'D' // 32-bit date as YYYYMMDDHHmmSS
 	FieldSalt      Field = 'h' // octet count, then hexadecimal, "-" if empty
 	FieldHash      Field = 'H' // octet count, then base32hex
-	FieldSvcParams Field = 'p' // rest, RFC 9460 parameters
-	FieldEUI48     Field = 'e'
+	FieldSvcParams Field = 'p' // rest, RFC 9460 §2.2 parameters
+	FieldEUI48     Field = 'e' // RFC 7043
 	FieldEUI64     Field = 'E'
-	FieldGeneric   Field = 'g' // rest, RFC 3597 §5
-	FieldLOC       Field = 'l' // RFC 1876
+	FieldLOC       Field = 'l' // rest, RFC 1876
 	FieldAPL       Field = 'P' // rest, RFC 3123
-	FieldIPSECKEY  Field = 'I' // gateway and key, RFC 4025 §2
-	FieldHIP       Field = 'i' // RFC 8005 §5
-	FieldDHCID     Field = 'd' // rest, base64 without spaces
+	FieldIPSECKEY  Field = 'I' // rest, RFC 4025 §2
+	FieldHIP       Field = 'i' // rest, RFC 8005 §5
+	FieldGeneric   Field = 'g' // rest, RFC 3597 §5
 )
 
-// shapes of the types whose data lastgood understands. Only types of RFC 3597
-// §4 have FieldName: senders compress no others, and decompressing others
-// would be wrong.
-var shapes = map[Type]string{
+// shapes of the types whose data lastgood understands, indexed by type. Data of
+// others is opaque: it may hold no compressed names (RFC 3597 §4).
+var shapes = [...]string{
 	TypeA: "a", TypeNS: "n", TypeMD: "n", TypeMF: "n", TypeCNAME: "n", TypeSOA: "nn44444",
 	TypeMB: "n", TypeMG: "n", TypeMR: "n", TypePTR: "n", TypeHINFO: "ss", TypeMINFO: "nn", TypeMX: "2n",
 	TypeTXT: "S", TypeSPF: "S", TypeRP: "nn", TypeAFSDB: "2n", TypeX25: "s", TypeISDN: "S", TypeRT: "2n",
-	TypeSIG: "T1144DD2nb", TypeKEY: "211b", TypePX: "2nn", TypeAAAA: "6", TypeLOC: "l", TypeNXT: "nx",
+	TypeSIG: "T114DD2nb", TypeKEY: "211b", TypePX: "2nn", TypeAAAA: "6", TypeLOC: "l", TypeNXT: "ng",
 	TypeSRV: "222n", TypeNAPTR: "22sssn", TypeKX: "2n", TypeCERT: "221b", TypeDNAME: "n", TypeAPL: "P",
-	TypeDS: "211x", TypeCDS: "211x", TypeSSHFP: "11x", TypeIPSECKEY: "111I", TypeRRSIG: "T114DD2Nb",
-	TypeNSEC: "Nm", TypeDNSKEY: "211b", TypeCDNSKEY: "211b", TypeDHCID: "d", TypeNSEC3: "112hHm",
+	TypeDS: "211x", TypeCDS: "211x", TypeSSHFP: "11x", TypeIPSECKEY: "I", TypeRRSIG: "T114DD2nb",
+	TypeNSEC: "Nm", TypeDNSKEY: "211b", TypeCDNSKEY: "211b", TypeDHCID: "b", TypeNSEC3: "112hHm",
 	TypeNSEC3PARAM: "112h", TypeTLSA: "111x", TypeSMIMEA: "111x", TypeHIP: "i", TypeOPENPGPKEY: "b",
 	TypeCSYNC: "42m", TypeZONEMD: "411x", TypeSVCB: "2Np", TypeHTTPS: "2Np", TypeEUI48: "e",
-	TypeEUI64: "E", TypeURI: "22t", TypeCAA: "1st",
+	TypeEUI64: "E", TypeURI: "22t", TypeCAA: "1ct",
 }
 
-// Shape gives the fields of a type's data; unknown types are FieldGeneric.
+// Shape gives the fields of a type's data in class IN; unknown types are
+// FieldGeneric.
 func Shape(t Type) string {
-	if s, ok := shapes[t]; ok {
-		return s
+	if int(t) < len(shapes) && shapes[t] != "" {
+		return shapes[t]
 	}
 	return "g"
 }
 
-// fixedLen is the size of a field that has one, else 0.
-func fixedLen(f Field) int {
-	switch f {
-	case FieldU8:
-		return 1
-	case FieldU16, FieldType:
-		return 2
-	case FieldU32, FieldA, FieldTime:
-		return 4
-	case FieldEUI48:
-		return 6
-	case FieldEUI64:
-		return 8
-	case FieldAAAA:
-		return 16
-	}
-	return 0
-}
-
 // AppendRdata appends the record's data with every name uncompressed, as it is
-// stored and compared, and checks it against the type's shape.
+// stored and compared, and checks it against the type's shape. A name that was
+// compressed against the rules (RFC 4034 §3.1.7, RFC 9460 §2.2) is expanded
+// too: no reader can take it for anything else.
 func (r Record) AppendRdata(dst []byte) ([]byte, error) {
 	base, off := len(dst), r.rdata
 	for _, f := range []byte(Shape(r.Type)) {
@@ -98,73 +78,34 @@ func (r Record) AppendRdata(dst []byte) ([]byte, error) {
 }
 
 func (r Record) appendField(dst []byte, off int, f Field) ([]byte, int, error) {
-	switch f {
-	case FieldName, FieldPlainName:
-		dst, next, err := AppendName(dst, r.msg[:r.end], off)
-		return dst, next, err
+	if f == FieldName || f == FieldPlainName {
+		return AppendName(dst, r.msg[:r.end], off)
 	}
-	n, err := fieldLen(r.msg[off:r.end], f)
+	n, err := FieldLen(r.msg[off:r.end], f)
 	if err != nil {
 		return dst, 0, err
 	}
 	return append(dst, r.msg[off:off+n]...), off + n, nil
 }
 
-// fieldLen is the size of the field at the start of b.
-func fieldLen(b []byte, f Field) (int, error) {
-	n := fixedLen(f)
-	switch f {
-	case FieldString, FieldSalt, FieldHash:
-		if len(b) == 0 {
-			return 0, ErrRdata
+// CheckRdata tells whether data in uncompressed form has its type's shape.
+func CheckRdata(t Type, rdata []byte) error {
+	for _, f := range []byte(Shape(t)) {
+		n, err := FieldLen(rdata, Field(f))
+		if err != nil {
+			return err
 		}
-		n = 1 + int(b[0])
-	case FieldStrings:
-		return len(b), validStrings(b)
-	case FieldBitmap:
-		return len(b), validBitmap(b)
-	case FieldLOC:
-		n = 16
-	default:
-		if n == 0 {
-			n = len(b)
-		}
+		rdata = rdata[n:]
 	}
-	if n > len(b) {
-		return 0, ErrRdata
-	}
-	return n, nil
-}
-
-func validStrings(b []byte) error {
-	if len(b) == 0 {
+	if len(rdata) != 0 {
 		return ErrRdata
-	}
-	for len(b) > 0 {
-		n := 1 + int(b[0])
-		if n > len(b) {
-			return ErrRdata
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
-// validBitmap checks RFC 4034 §4.1.2: windows ascend, 1 to 32 octets each.
-func validBitmap(b []byte) error {
-	last := -1
-	for len(b) > 0 {
-		if len(b) < 2 || int(b[0]) <= last || b[1] == 0 || b[1] > 32 || 2+int(b[1]) > len(b) {
-			return ErrRdata
-		}
-		last = int(b[0])
-		b = b[2+int(b[1]):]
 	}
 	return nil
 }
 
 // NameIn gives the offset of the first name field in a type's uncompressed
-// data, -1 without one: the target of CNAME, DNAME, NS, PTR, MX, SRV…
+// data, -1 without one or behind fields of varying size: the target of CNAME,
+// DNAME, NS, PTR, MX, SRV…
 func NameIn(t Type) int {
 	off := 0
 	for _, f := range []byte(Shape(t)) {
@@ -189,5 +130,3 @@ func compressible(t Type) bool {
 	}
 	return false
 }
-
-func putU16(b []byte, off int, v uint16) { binary.BigEndian.PutUint16(b[off:], v) }

@@ -32,8 +32,12 @@ type Cursor struct {
 }
 
 // Records starts a walk over answer, authority and additional section. On a
-// View that Read accepted it cannot fail.
+// View that Read accepted it cannot fail; where Read or ReadHeader left off
+// earlier it finds nothing.
 func (v View) Records() Cursor {
+	if v.questions == 0 {
+		return Cursor{section: AdditionalSection}
+	}
 	return Cursor{v: v, off: int(v.questions)}
 }
 
@@ -88,12 +92,13 @@ func (r Record) AppendName(dst []byte) ([]byte, error) {
 	return dst, err
 }
 
-// Name is the owner as a comparable name.
+// Name is the owner as a comparable name: one allocation.
 func (r Record) Name() (dnsname.Name, error) {
 	var buf [dnsname.MaxLen]byte
 	b, err := r.AppendName(buf[:0])
 	if err != nil {
 		return "", err
 	}
-	return dnsname.FromWire(b)
+	dnsname.Lower(b, b)
+	return dnsname.Name(b), nil
 }

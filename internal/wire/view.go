@@ -8,8 +8,6 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
-
-	"lastgood/internal/dnsname"
 )
 
 // HeaderLen is the size of a message's header in octets.
@@ -36,13 +34,12 @@ func (s Section) String() string {
 // Errors of reading.
 var (
 	ErrShort       = errors.New("message shorter than it says")
-	ErrName        = errors.New("malformed name")
-	ErrPointer     = errors.New("compression pointer that does not lead back")
+	ErrLong        = errors.New("message longer than 65535 octets")
+	ErrName        = errors.New("name longer than 255 octets")
+	ErrPointer     = errors.New("compression pointer that does not lead back, or one too many")
 	ErrTwoOPT      = errors.New("more than one OPT record")
 	ErrOPT         = errors.New("malformed OPT record")
 	ErrRdata       = errors.New("malformed rdata")
-	ErrTrailing    = errors.New("octets after the last record")
-	ErrNoQuestion  = errors.New("no question")
 	errBadLabelLen = errors.New("label of a reserved kind")
 )
 
@@ -62,8 +59,9 @@ const (
 type View struct {
 	msg       []byte
 	questions uint16 // offset behind the question section; 0 when it did not parse
-	qname     uint16 // length of the question's name, 0 without a (single, uncompressed) question
+	qname     uint16 // length of the first question's name, 0 without a question
 	opt       uint16 // offset of the OPT record's fixed part (type field), 0 without one
+	end       uint16 // offset behind the last record
 }
 
 // ReadHeader makes a View of which only the header methods may be used: enough
@@ -75,16 +73,21 @@ func ReadHeader(msg []byte) (View, error) {
 	return View{msg: msg}, nil
 }
 
-// Read checks the structure of a whole message: every name and record lies
-// inside, compression pointers lead back, there is at most one OPT and it is
-// well formed. Names inside rdata are checked when they are read.
+// Read checks the structure of a whole message: every record lies inside,
+// names are well formed where they stand, compression pointers lead back, there
+// is at most one OPT and it is well formed. What a pointer leads to, and data,
+// are checked when they are read.
+//
+// Octets behind the last record are tolerated, as BIND and Unbound do: some
+// servers and middleboxes pad what they send, nothing here ever looks there,
+// and to refuse would turn an answer into a failure. See [View.Trailing].
 func Read(msg []byte) (View, error) {
 	v, err := ReadHeader(msg)
 	if err != nil {
 		return v, err
 	}
 	if len(msg) > MaxMessage {
-		return v, ErrShort
+		return v, ErrLong
 	}
 	if err := v.readQuestions(); err != nil {
 		return v, err
@@ -92,7 +95,8 @@ func Read(msg []byte) (View, error) {
 	return v, v.walk()
 }
 
-// readQuestions finds the end of the question section and the first name.
+// readQuestions finds the end of the question section and the first name,
+// which no pointer can be part of: there is nothing before it to lead to.
 func (v *View) readQuestions() error {
 	off := HeaderLen
 	for i := range v.Count(QuestionSection) {
@@ -104,9 +108,7 @@ func (v *View) readQuestions() error {
 			return ErrShort
 		}
 		if i == 0 {
-			if n := dnsname.WireLen(v.msg[off:end]); n == end-off {
-				v.qname = uint16(n)
-			}
+			v.qname = uint16(end - off)
 		}
 		off = end + 4
 	}
@@ -118,7 +120,7 @@ func (v *View) readQuestions() error {
 func (v *View) walk() error {
 	c := v.Records()
 	for c.Next() {
-		r := c.Record()
+		r := &c.rec
 		if r.Type != TypeOPT {
 			continue
 		}
@@ -131,77 +133,8 @@ func (v *View) walk() error {
 		}
 		v.opt = uint16(r.name + 1)
 	}
-	if c.err == nil && c.off != len(v.msg) {
-		return ErrTrailing
-	}
+	v.end = uint16(c.off)
 	return c.err
-}
-
-// skipName finds where the name at off ends in the message. It checks labels
-// and that a pointer leads back; the target was checked as part of what stands
-// there, or is by DecompressName.
-func skipName(msg []byte, off int) (int, error) {
-	for start := off; off < len(msg); {
-		c := int(msg[off])
-		switch {
-		case c == 0:
-			return off + 1, nil
-		case c <= dnsname.MaxLabel:
-			off += 1 + c
-		case c >= 0xc0:
-			if off+1 >= len(msg) {
-				return 0, ErrShort
-			}
-			if target := (c&0x3f)<<8 | int(msg[off+1]); target >= start || target < HeaderLen {
-				return 0, ErrPointer
-			}
-			return off + 2, nil
-		default:
-			return 0, errBadLabelLen
-		}
-		if off-start > dnsname.MaxLen {
-			return 0, ErrName
-		}
-	}
-	return 0, ErrShort
-}
-
-// AppendName appends the name at off of msg, uncompressed and in the message's
-// case, and gives the offset behind it. Each pointer must lead before the part
-// it stands in, so the work is bounded by the name's length.
-func AppendName(dst, msg []byte, off int) ([]byte, int, error) {
-	base, part, end := len(dst), off, 0
-	for off < len(msg) {
-		c := int(msg[off])
-		switch {
-		case c == 0:
-			if end == 0 {
-				end = off + 1
-			}
-			return append(dst, 0), end, nil
-		case c <= dnsname.MaxLabel:
-			if off+1+c > len(msg) {
-				return dst[:base], 0, ErrShort
-			}
-			if len(dst)-base+1+c+1 > dnsname.MaxLen {
-				return dst[:base], 0, ErrName
-			}
-			dst = append(dst, msg[off:off+1+c]...)
-			off += 1 + c
-		case c >= 0xc0 && off+1 < len(msg):
-			target := (c&0x3f)<<8 | int(msg[off+1])
-			if end == 0 {
-				end = off + 2
-			}
-			if target >= part || target < HeaderLen {
-				return dst[:base], 0, ErrPointer
-			}
-			off, part = target, target
-		default:
-			return dst[:base], 0, errBadLabelLen
-		}
-	}
-	return dst[:base], 0, ErrShort
 }
 
 // Bytes is the message.
@@ -258,8 +191,11 @@ type Question struct {
 	Class Class
 }
 
-// Question gives the question, false unless there is exactly one with an
-// uncompressed name.
+// Trailing is how many octets stand behind the last record: not part of the
+// message, 0 in most.
+func (v View) Trailing() int { return len(v.msg) - int(v.end) }
+
+// Question gives the question, false unless there is exactly one.
 func (v View) Question() (Question, bool) {
 	if v.qname == 0 || v.Count(QuestionSection) != 1 {
 		return Question{}, false

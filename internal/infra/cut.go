@@ -1,0 +1,162 @@
+package infra
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+)
+
+const (
+	backoffFirst = time.Second      // RFC 9520 §3.2: at least 1 s
+	backoffLast  = 5 * time.Minute  // and at most 5 min
+	lameFirst    = 10 * time.Second // lameness is rarely mended within a second
+	parentEvery  = 30 * time.Second
+	namesToFail  = 3               // different names that failed make a cut failing
+	trialFor     = 2 * time.Second // how long one question may try out an erring server alone
+)
+
+// pair is a server in its role for a cut.
+type pair struct {
+	cut  dnsname.Name
+	addr netip.AddrPort
+}
+
+// fault is what is held against a pair.
+type fault struct {
+	until clock.Mono
+	gap   time.Duration
+	trial bool // one question was allowed through to see whether it is mended
+	text  string
+}
+
+// fault notes a fault. One that comes while the last is still remembered
+// (several questions were under way) does not prolong it.
+func (i *Infra) fault(now clock.Mono, key pair, first time.Duration, text string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.counts.Faults++
+	f, ok := i.pairs.get(key)
+	if !ok {
+		f = &fault{gap: first}
+		i.pairs.put(key, f)
+	} else if f.until > now && !f.trial {
+		f.text = text
+		return
+	} else {
+		f.gap = min(max(2*f.gap, first), backoffLast)
+	}
+	f.until, f.trial, f.text = now.Add(f.gap), false, text
+}
+
+// cutState is what is known of a cut that gave trouble.
+type cutState struct {
+	failing bool
+	cause   *ede.Error
+	since   clock.Mono
+	until   clock.Mono
+	gap     time.Duration
+	parent  clock.Mono // when the parent was asked last, 0 never
+	names   []dnsname.Name
+}
+
+// CutFailure tells why and since when a cut is failing.
+type CutFailure struct {
+	Cause *ede.Error
+	Since clock.Mono
+	// Until is how long this failure answers for the cut (RFC 9520): 1 s,
+	// doubling to 5 min with each further failed attempt. The cut stays failing
+	// after it, until something useful comes from it.
+	Until clock.Mono
+}
+
+func (i *Infra) cut(cut dnsname.Name) *cutState {
+	if c, ok := i.cuts.get(cut); ok {
+		return c
+	}
+	c := new(cutState)
+	i.cuts.put(cut, c)
+	return c
+}
+
+// CutFailed notes that a whole attempt at a cut ended without a useful answer
+// for a cause that is the servers': silence, lameness. It tells whether the cut
+// was not failing before.
+func (i *Infra) CutFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error) (began bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.cut(cut).fail(now, cause)
+}
+
+// NameFailed notes that all servers of the cut failed to answer for a name
+// (SERVFAIL, REFUSED, bogus). When several names did and none succeeded since,
+// the cut is failing. It tells whether it began to by this.
+func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Error) (began bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c := i.cut(cut)
+	if len(c.names) < namesToFail && !slices.Contains(c.names, name) {
+		c.names = append(c.names, name)
+	}
+	return len(c.names) >= namesToFail && c.fail(now, cause)
+}
+
+func (c *cutState) fail(now clock.Mono, cause *ede.Error) (began bool) {
+	began = !c.failing
+	switch {
+	case began:
+		c.failing, c.since, c.gap = true, now, backoffFirst
+	case c.until <= now:
+		c.gap = min(2*c.gap, backoffLast)
+	default: // a further flight of the same attempt: the first spoke for all
+		return false
+	}
+	c.cause, c.until = cause, now.Add(c.gap)
+	return began
+}
+
+// CutFailing tells whether a cut is failing, and why.
+func (i *Infra) CutFailing(_ clock.Mono, cut dnsname.Name) (CutFailure, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c, ok := i.cuts.get(cut)
+	if !ok || !c.failing {
+		return CutFailure{}, false
+	}
+	return CutFailure{Cause: c.cause, Since: c.since, Until: c.until}, true
+}
+
+// CutUseful notes a useful answer from the cut's servers and tells whether the
+// cut was failing.
+func (i *Infra) CutUseful(_ clock.Mono, cut dnsname.Name) (recovered bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.cutUseful(cut)
+}
+
+func (i *Infra) cutUseful(cut dnsname.Name) (recovered bool) {
+	c, ok := i.cuts.peek(cut)
+	if !ok {
+		return false
+	}
+	recovered = c.failing
+	*c = cutState{parent: c.parent} // a cut that flaps must not ask its parent more often
+	return recovered
+}
+
+// AskParent tells whether the parent of a failing cut may be asked for its
+// delegation now; true at most once in 30 s. It is false for a cut that is not
+// failing.
+func (i *Infra) AskParent(now clock.Mono, cut dnsname.Name) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c, ok := i.cuts.get(cut)
+	if !ok || !c.failing || c.parent != 0 && now.Sub(c.parent) < parentEvery {
+		return false
+	}
+	c.parent = now
+	return true
+}

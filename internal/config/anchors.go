@@ -21,7 +21,7 @@ func chaosText(text string) *problem {
 // which is not opened here.
 func trustAnchor(text string) *problem {
 	record, _, _ := strings.Cut(text, ";")
-	fields := strings.Fields(record)
+	fields := strings.Fields(strings.NewReplacer("(", " ", ")", " ").Replace(record))
 	bad := func(why string) *problem {
 		return &problem{quote(text) + " " + why, `write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`}
 	}
@@ -42,14 +42,13 @@ func trustAnchor(text string) *problem {
 		return bad("is no complete DS or DNSKEY record")
 	}
 	data := strings.Join(fields[4:], "")
-	data = strings.Trim(data, "()")
 	switch strings.ToUpper(fields[0]) {
 	case "DS":
-		if _, err := hex.DecodeString(data); err != nil || !allBelow(fields[1:4], 1<<16, 1<<8, 1<<8) {
+		if _, err := hex.DecodeString(data); err != nil || !below(fields[1], 1<<16) || !algorithm(fields[2]) || !below(fields[3], 1<<8) {
 			return bad("is no DS record: key tag, algorithm, digest type, hexadecimal digest")
 		}
 	case "DNSKEY":
-		if _, err := base64.StdEncoding.DecodeString(data); err != nil || !allBelow(fields[1:4], 1<<16, 1<<8, 1<<8) {
+		if _, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(data, "=")); err != nil || !below(fields[1], 1<<16) || !below(fields[2], 1<<8) || !algorithm(fields[3]) {
 			return bad("is no DNSKEY record: flags, protocol, algorithm, key in base64")
 		}
 	default:
@@ -58,13 +57,13 @@ func trustAnchor(text string) *problem {
 	return nil
 }
 
-// allBelow tells whether each field is a number below its limit.
-func allBelow(fields []string, limits ...uint64) bool {
-	for i, limit := range limits {
-		n, err := strconv.ParseUint(fields[i], 10, 32)
-		if err != nil || n >= limit {
-			return false
-		}
-	}
-	return true
+// below tells whether a field is a number below a limit.
+func below(field string, limit uint64) bool {
+	n, err := strconv.ParseUint(field, 10, 32)
+	return err == nil && n < limit
+}
+
+// algorithm takes a number or a mnemonic such as RSASHA256 (RFC 4034 §2.2).
+func algorithm(field string) bool {
+	return below(field, 1<<8) || field[0] >= 'A' && strings.ToUpper(field) == field
 }

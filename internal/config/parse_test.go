@@ -63,6 +63,8 @@ func TestMessages(t *testing.T) {
 		{"recursion: {ipv4: false, ipv6: false}", `f:1: recursion.ipv6: no server can be asked with recursion.ipv4 and recursion.ipv6 both false; write true for one of them`},
 		{`dnssec: {validation-time: "yesterday"}`, `f:1: dnssec.validation-time: "yesterday" is no point in time (RFC 3339); write one such as "2026-12-01T00:00:00Z"`},
 		{`dnssec: {trust-anchors: [". IN DS 1 2 3 zz"]}`, `f:1: dnssec.trust-anchors: ". IN DS 1 2 3 zz" is no DS record: key tag, algorithm, digest type, hexadecimal digest; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
+		{`dnssec: {trust-anchors: ["example. DNSKEY 257 3 8 ?!"]}`, `f:1: dnssec.trust-anchors: "example. DNSKEY 257 3 8 ?!" is no DNSKEY record: flags, protocol, algorithm, key in base64; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
+		{`dnssec: {trust-anchors: ["example. A 192.0.2.1 1 1 1"]}`, `f:1: dnssec.trust-anchors: "example. A 192.0.2.1 1 1 1" is neither a DS nor a DNSKEY record; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		// What is known but not built.
 		{"stale: {enabled: true}", `f:1: stale.enabled: true is not in this version; write false`},
 		{"dnssec: {validation: true}", `f:1: dnssec.validation: true is not in this version; write false`},
@@ -141,7 +143,7 @@ dnssec:
   aggressive-nsec: false
   validation-time: 2026-12-01T01:00:00+01:00
   trust-anchors: ["example. 3600 IN DS 2854 3 1 46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b ; old", "/etc/key",
-    ". IN DNSKEY 257 3 8 AwEAAQ=="]
+    ". IN DNSKEY 257 3 8 AwEAAQ==", "example. DNSKEY 257 3 RSASHA256 ( AwEA AQ ) ; kept apart"]
 forward:
   - {zone: ".", fallback: true, to: ["dns://192.0.2.1:5353", "tcp://[2001:db8::1]", "2001:db8::2", "ns1.Example.", "tcp://ns2.example:54", ]}
 stub: [{zone: corp.example, servers: [192.0.2.53]}]
@@ -167,7 +169,7 @@ limits: {udp-size: 1400B, failure-min: 2s}
 	zone.ClientTimeout, zone.MaxStale, zone.PositiveOnly = Timeout{Fixed: 500 * time.Millisecond}, time.Hour, true
 	want.Stale.Zones = []StaleZone{zone}
 	want.Recursion.QNAMEMinimisation, want.Recursion.DoNotQuery, want.Recursion.IPv6 = "off", []netip.Prefix{}, false
-	want.DNSSEC = DNSSEC{TrustAnchors: []string{"example. 3600 IN DS 2854 3 1 46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b ; old", "/etc/key", ". IN DNSKEY 257 3 8 AwEAAQ=="},
+	want.DNSSEC = DNSSEC{TrustAnchors: []string{"example. 3600 IN DS 2854 3 1 46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b ; old", "/etc/key", ". IN DNSKEY 257 3 8 AwEAAQ==", "example. DNSKEY 257 3 RSASHA256 ( AwEA AQ ) ; kept apart"},
 		Insecure: []dnsname.Name{}, NegativeTrustAnchors: []NegativeTrustAnchor{}, ValidationTime: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
 	want.Forward = []Forward{{Zone: dnsname.Root, Fallback: true, To: []Endpoint{
 		{Scheme: "dns", Addr: ap("192.0.2.1:5353")}, {Scheme: "tcp", Addr: ap("[2001:db8::1]:53")}, {Scheme: "dns", Addr: ap("[2001:db8::2]:53")},

@@ -44,6 +44,10 @@ func (c *Clock) Wall() time.Time {
 	return time.Now().Add(c.offset.read())
 }
 
+// Deadline is the moment d from now for the deadlines of package net, which
+// know the system's own time and no offset.
+func (c *Clock) Deadline(d time.Duration) time.Time { return time.Now().Add(d) }
+
 // At gives the time of day of a monotonic reading, as this clock sees it now.
 func (c *Clock) At(m Mono) time.Time {
 	return c.Wall().Add(m.Sub(c.Now()))

@@ -34,95 +34,6 @@ var (
 	ErrWire       = errors.New("malformed name in wire form")
 )
 
-// Parse reads presentation form (RFC 1035 §5.1): dots between labels, \. and
-// \DDD escapes; the final dot is optional. "." is the root.
-func Parse(text string) (Name, error) {
-	if text == "." {
-		return Root, nil
-	}
-	if text == "" {
-		return "", ErrEmptyLabel
-	}
-	buf := make([]byte, 1, len(text)+2)
-	label := 0 // where the current label's length octet stands
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c == '.' {
-			if err := closeLabel(buf, label); err != nil {
-				return "", err
-			}
-			label = len(buf)
-			buf = append(buf, 0)
-			continue
-		}
-		if c == '\\' {
-			var n int
-			if c, n = unescape(text[i+1:]); n == 0 {
-				return "", ErrEscape
-			}
-			i += n
-		}
-		buf = append(buf, lower(c))
-	}
-	if label != len(buf)-1 { // no final dot
-		if err := closeLabel(buf, label); err != nil {
-			return "", err
-		}
-		buf = append(buf, 0)
-	}
-	if len(buf) > MaxLen {
-		return "", ErrTooLong
-	}
-	return Name(buf), nil
-}
-
-// MustParse is Parse for constants of the program; it panics on an error.
-func MustParse(text string) Name {
-	n, err := Parse(text)
-	if err != nil {
-		panic("dnsname: " + text + ": " + err.Error())
-	}
-	return n
-}
-
-// closeLabel writes the length of the label that began at start.
-func closeLabel(buf []byte, start int) error {
-	switch n := len(buf) - start - 1; {
-	case n == 0:
-		return ErrEmptyLabel
-	case n > MaxLabel:
-		return ErrLabel
-	default:
-		buf[start] = byte(n)
-		return nil
-	}
-}
-
-// unescape reads what follows a backslash: the octet and how many characters
-// it took, 0 when there is none.
-func unescape(s string) (c byte, n int) {
-	if s == "" {
-		return 0, 0
-	}
-	if s[0] < '0' || s[0] > '9' {
-		return s[0], 1
-	}
-	if len(s) < 3 {
-		return 0, 0
-	}
-	v := 0
-	for _, d := range []byte(s[:3]) {
-		if d < '0' || d > '9' {
-			return 0, 0
-		}
-		v = v*10 + int(d-'0')
-	}
-	if v > 255 {
-		return 0, 0
-	}
-	return byte(v), 3
-}
-
 // FromWire makes a Name of a complete name in uncompressed wire form, any case.
 func FromWire(b []byte) (Name, error) {
 	if n := WireLen(b); n == 0 || n != len(b) {
@@ -208,13 +119,13 @@ func (n Name) Suffix(labels int) Name {
 
 // Under tells whether n is zone or lies below it.
 func (n Name) Under(zone Name) bool {
-	if len(n) < len(zone) {
+	if zone == "" || !strings.HasSuffix(string(n), string(zone)) {
 		return false
 	}
-	for len(n) > len(zone) {
+	for len(n) > len(zone) { // the suffix must begin where a label does
 		n = n.Parent()
 	}
-	return n == zone
+	return len(n) == len(zone)
 }
 
 // Below tells whether n lies below zone and is not zone itself.
@@ -254,61 +165,4 @@ func (n Name) Rebase(from, to Name) (Name, error) {
 		return "", ErrTooLong
 	}
 	return prefix + to, nil
-}
-
-// Compare orders names canonically (RFC 4034 §6.1): -1, 0 or 1.
-func Compare(a, b Name) int {
-	la, lb := a.Labels(), b.Labels()
-	for i := 1; i <= min(la, lb); i++ {
-		if c := strings.Compare(a.Suffix(i).FirstLabel(), b.Suffix(i).FirstLabel()); c != 0 {
-			return c
-		}
-	}
-	return min(max(la-lb, -1), 1)
-}
-
-// CommonLabels counts the labels that a and b share, from the root down.
-func CommonLabels(a, b Name) int {
-	n := min(a.Labels(), b.Labels())
-	for a.Suffix(n) != b.Suffix(n) {
-		n--
-	}
-	return n
-}
-
-// String is n in presentation form with the final dot.
-func (n Name) String() string {
-	return string(AppendText(nil, []byte(n)))
-}
-
-// AppendText appends the presentation form of a name in uncompressed wire form
-// of any case.
-func AppendText(dst, name []byte) []byte {
-	if WireLen(name) != len(name) || len(name) == 0 {
-		return append(dst, "<bad name>"...)
-	}
-	if len(name) == 1 {
-		return append(dst, '.')
-	}
-	for name[0] != 0 {
-		n := int(name[0])
-		for _, c := range name[1 : 1+n] {
-			dst = appendOctet(dst, c)
-		}
-		dst = append(dst, '.')
-		name = name[1+n:]
-	}
-	return dst
-}
-
-// appendOctet escapes what RFC 1035 §5.1 gives a meaning, and what does not print.
-func appendOctet(dst []byte, c byte) []byte {
-	switch {
-	case c == '.' || c == '\\' || c == '"' || c == ';' || c == '@' || c == '$' || c == '(' || c == ')':
-		return append(dst, '\\', c)
-	case c <= ' ' || c >= 0x7f:
-		return append(dst, '\\', '0'+c/100, '0'+c/10%10, '0'+c%10)
-	default:
-		return append(dst, c)
-	}
 }

@@ -1,0 +1,17 @@
+# Few targets; .ci/run is what decides.
+.PHONY: check test scenario lint bench
+
+check: ## everything that CI runs
+	.ci/run
+
+test: ## what a newcomer types
+	go test ./...
+
+scenario: ## the real app on a simulated network, one line a scenario
+	go test -count=1 -v -run TestScenarios ./scenario
+
+lint:
+	gofmt -l . && go vet ./... && go tool -modfile=tools/go.mod staticcheck ./...
+
+bench: ## CPU per question beside Unbound; takes a few minutes, wants an idle machine
+	go -C bench run ./cost

@@ -56,6 +56,7 @@ func TestParse(t *testing.T) {
 		{"x" + longest, "", ErrLabel},
 		{"a." + longest, "", ErrTooLong},
 		{"a." + deepest, "", ErrTooLong},
+		{"x" + longest[64:] + longest[:64], "", ErrTooLong}, // 256
 		{strings.Repeat("y", 64), "", ErrLabel},
 		{"", "", ErrEmptyLabel},
 		{"..", "", ErrEmptyLabel},
@@ -101,6 +102,7 @@ func TestFromWire(t *testing.T) {
 		{"\x40" + strings.Repeat("a", 64) + "\x00", "", ErrWire},
 		{strings.Repeat("\x01a", 127) + "\x00", strings.Repeat("\x01a", 127) + "\x00", nil},
 		{strings.Repeat("\x01a", 128) + "\x00", "", ErrWire},
+		{strings.Repeat("\x01a", 126) + "\x02bb\x00", "", ErrWire}, // 256
 	} {
 		n, err := FromWire([]byte(tc.wire))
 		if string(n) != tc.want || !errors.Is(err, tc.err) {
@@ -171,6 +173,7 @@ func TestPrepend(t *testing.T) {
 		{strings.Repeat("a", 64), Root, "", ErrLabel},
 		{"", Root, "", ErrEmptyLabel},
 		{"a", longest, "", ErrTooLong},
+		{strings.Repeat("b", 62), MustParse(strings.Repeat("a.", 64) + strings.Repeat("c", 63)), "", ErrTooLong}, // 256
 		{strings.Repeat("b", 63), longest.Parent(), "b" + strings.Repeat("b", 62) + longestName()[63:], nil},
 	} {
 		n, err := tc.n.Prepend(tc.label)

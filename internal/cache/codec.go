@@ -1,0 +1,206 @@
+package cache
+
+import (
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// The serialised form of an entry, a record: a head of four words, then the
+// payload. Numbers are little endian.
+//
+//	word 0  hash tag (32 bits), stale time after the expiry in milliseconds (32)
+//	word 1  generation of tombstones at storing (32), lifetime in seconds (32)
+//	word 2  moment of storing, nanoseconds
+//	word 3  meta, see below
+//	payload name | cut, unless it is an ancestor of the name |
+//	        the RRset, of Data only | the proof's sets, each behind owner and type
+//
+// A set is its TTL, the lengths of data and signatures (uvarints), then both.
+const headLen = 4 * 8
+
+// meta, from the lowest bit: type 16, kind 2, rank 2, security 3, 1 free,
+// number of proof sets 8, length of the name 8, where in the name the cut
+// begins 8. The upper 16 bits belong to the shard's lists.
+const (
+	metaKind     = 16
+	metaRank     = 18
+	metaSecurity = 20
+	metaProofs   = 24
+	metaName     = 32
+	metaCut      = 40
+	metaLists    = 48
+)
+
+// elsewhere in place of an offset says that a name follows in full.
+const elsewhere = 0xff
+
+const maxProofs = 255
+
+// record is what encode needs beside the entry.
+type stamp struct {
+	tag    uint32
+	gen    uint32
+	ttl    uint32
+	stored clock.Mono
+	until  clock.Mono
+}
+
+func (s stamp) expiry() clock.Mono { return s.stored.Add(time.Duration(s.ttl) * time.Second) }
+
+// staleMillis is the time after the expiry, at most 49 days.
+func (s stamp) staleMillis() uint32 {
+	d := s.until.Sub(s.expiry()).Milliseconds()
+	return uint32(min(max(d, 0), 1<<32-1))
+}
+
+// encode appends the record of e to dst.
+func encode(dst []byte, e *Entry, s stamp) []byte {
+	cut := suffixOffset(e.Name, e.Cut)
+	meta := uint64(e.Type) | uint64(e.Kind&3)<<metaKind | uint64(e.Rank&3)<<metaRank |
+		uint64(e.Security&7)<<metaSecurity | uint64(len(e.Proof))<<metaProofs |
+		uint64(len(e.Name))<<metaName | uint64(cut)<<metaCut
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.tag)|uint64(s.staleMillis())<<32)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.gen)|uint64(s.ttl)<<32)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.stored))
+	dst = binary.LittleEndian.AppendUint64(dst, meta)
+	dst = append(dst, e.Name...)
+	if cut == elsewhere {
+		dst = append(append(dst, byte(len(e.Cut))), e.Cut...)
+	}
+	if e.Kind == Data {
+		dst = appendSet(dst, &e.Set)
+	}
+	for i := range e.Proof {
+		p := &e.Proof[i]
+		off := suffixOffset(e.Name, p.Name)
+		dst = append(dst, off)
+		if off == elsewhere {
+			dst = append(append(dst, byte(len(p.Name))), p.Name...)
+		}
+		dst = binary.LittleEndian.AppendUint16(dst, uint16(p.Type))
+		dst = appendSet(dst, p)
+	}
+	return dst
+}
+
+func appendSet(dst []byte, s *rrset.Set) []byte {
+	dst = binary.AppendUvarint(dst, uint64(s.TTL))
+	dst = binary.AppendUvarint(dst, uint64(len(s.Data)))
+	dst = binary.AppendUvarint(dst, uint64(len(s.Sigs)))
+	return append(append(dst, s.Data...), s.Sigs...)
+}
+
+// suffixOffset is where the ancestor begins in name, or elsewhere.
+func suffixOffset(name, ancestor dnsname.Name) byte {
+	if ancestor == "" || !name.Under(ancestor) {
+		return elsewhere
+	}
+	return byte(len(name) - len(ancestor))
+}
+
+// storable tells whether the entry is one that encode and decode carry.
+func storable(e *Entry) bool {
+	if !nameOK(e.Name) || len(e.Cut) > dnsname.MaxLen || len(e.Proof) > maxProofs {
+		return false
+	}
+	for i := range e.Proof {
+		if !nameOK(e.Proof[i].Name) {
+			return false
+		}
+	}
+	switch e.Kind {
+	case Data:
+		return !e.Type.IsMeta() && !e.Set.Empty()
+	case NoData:
+		return !e.Type.IsMeta()
+	case NXDomain:
+		return e.Type == wire.TypeNone
+	}
+	return false
+}
+
+func nameOK(n dnsname.Name) bool { return len(n) > 0 && dnsname.WireLen([]byte(n)) == len(n) }
+
+// cursor reads a payload; after an error everything it reads is empty.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+func (c *cursor) take(n uint64) []byte {
+	if c.bad || n > uint64(len(c.b)) {
+		c.bad = true
+		return nil
+	}
+	p := c.b[:n:n]
+	c.b = c.b[n:]
+	return p
+}
+
+func (c *cursor) byte() byte {
+	if p := c.take(1); p != nil {
+		return p[0]
+	}
+	return 0
+}
+
+func (c *cursor) uvarint() uint64 {
+	v, n := binary.Uvarint(c.b)
+	if n <= 0 {
+		c.bad = true
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+// name reads a name given as an offset into the entry's own.
+func (c *cursor) name(own []byte, off byte) []byte {
+	if off == elsewhere {
+		return c.take(uint64(c.byte()))
+	}
+	if int(off) >= len(own) {
+		c.bad = true
+		return nil
+	}
+	return own[off:]
+}
+
+func (c *cursor) set() (ttl uint32, data, sigs rrset.Packed) {
+	ttl = uint32(c.uvarint())
+	nd, ns := c.uvarint(), c.uvarint()
+	return ttl, rrset.Packed(c.take(nd)), rrset.Packed(c.take(ns))
+}
+
+// decode makes a Hit that aliases rec. False: rec is no record.
+func decode(rec []byte) (Hit, bool) {
+	if len(rec) < headLen {
+		return Hit{}, false
+	}
+	w0, w1 := binary.LittleEndian.Uint64(rec), binary.LittleEndian.Uint64(rec[8:])
+	h := Hit{
+		gen:    uint32(w1),
+		ttl:    uint32(w1 >> 32),
+		stored: clock.Mono(binary.LittleEndian.Uint64(rec[16:])),
+		meta:   binary.LittleEndian.Uint64(rec[24:]),
+	}
+	h.expiry = h.stored.Add(time.Duration(h.ttl) * time.Second)
+	h.until = h.expiry.Add(time.Duration(w0>>32) * time.Millisecond)
+	c := cursor{b: rec[headLen:]}
+	h.name = c.take(h.meta >> metaName & 0xff)
+	h.cut = c.name(h.name, byte(h.meta>>metaCut))
+	if h.Kind() == Data {
+		h.setTTL, h.data, h.sigs = c.set()
+	}
+	h.proof = c.b
+	return h, !c.bad && len(h.name) > 0
+}
+
+// cloneName copies a name that may be an alias.
+func cloneName(n dnsname.Name) dnsname.Name { return dnsname.Name(strings.Clone(string(n))) }

@@ -25,7 +25,10 @@ func TestLatencyIsExact(t *testing.T) {
 		defer s.Close()
 		c := w.dialUDP(t, serverAt)
 		start := time.Now()
-		write(t, c, "question")
+		question := []byte("question")
+		_, err := c.Write(question)
+		check(t, err)
+		clear(question) // the writer's again
 		equal(t, time.Since(start), 0)
 		equal(t, read(t, c), "question")
 		equal(t, time.Since(start), 41*ms)
@@ -161,8 +164,10 @@ func TestClosedPortRefusesAndNoHostIsSilent(t *testing.T) {
 
 		write(t, c, "x")
 		time.Sleep(time.Second)
-		_, err = c.Write([]byte("y")) // a write hears of it too
+		_, err = c.Write([]byte("y")) // a write hears of it too, instead of sending
 		equal(t, errors.Is(err, syscall.ECONNREFUSED), true)
+		equal(t, w.Stats().Sent, 2)
+		write(t, c, "z")
 
 		c = w.dialUDP(t, netip.AddrPortFrom(nobody, 53))
 		write(t, c, "x")

@@ -24,6 +24,16 @@ var ( // constant in effect
 	server6At  = netip.AddrPortFrom(server6, 53)
 )
 
+// network is what the product declares it needs of a network.
+type network interface {
+	DialUDP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+	DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+	ListenPacket(netip.AddrPort) (net.PacketConn, error)
+	Listen(netip.AddrPort) (net.Listener, error)
+}
+
+var _ network = (*simnet.Host)(nil)
+
 // world is a network with a client and a server that both have both families.
 type world struct {
 	*simnet.Net

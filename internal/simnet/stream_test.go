@@ -246,14 +246,32 @@ func TestStreamStallsHalfWayAndGoesOn(t *testing.T) {
 	}
 }
 
+// streamTests are run each with a stream of its own.
+type streamTests map[string]func(t *testing.T, w world, c, s net.Conn)
+
+func (tests streamTests) run(t *testing.T) {
+	for name, f := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, simnet.Options{}, func(t *testing.T, w world) {
+				w.links(simnet.Link{Latency: 10 * ms})
+				c, s := w.connect(t)
+				f(t, w, c, s)
+			})
+		})
+	}
+}
+
 func TestStreamClose(t *testing.T) {
 	buf := make([]byte, 100)
-	tests := map[string]func(t *testing.T, w world, c, s net.Conn){
+	streamTests{
 		"what was written arrives, then EOF": func(t *testing.T, _ world, c, s net.Conn) {
-			write(t, c, "last words")
+			words := []byte("last words")
+			_, err := c.Write(words)
+			check(t, err)
+			clear(words) // the writer's again
 			check(t, c.Close())
 			equal(t, read(t, s), "last words")
-			_, err := s.Read(buf)
+			_, err = s.Read(buf)
 			equal(t, err, io.EOF)
 		},
 		"close unblocks a read": func(t *testing.T, _ world, c, _ net.Conn) {
@@ -276,6 +294,12 @@ func TestStreamClose(t *testing.T) {
 			_, err = c.Write(buf)
 			equal(t, errors.Is(err, syscall.EPIPE), true)
 		},
+	}.run(t)
+}
+
+func TestStreamReset(t *testing.T) {
+	buf := make([]byte, 100)
+	streamTests{
 		"unread data turns a close into a reset": func(t *testing.T, _ world, c, s net.Conn) {
 			write(t, c, "unread")
 			time.Sleep(time.Second)
@@ -295,6 +319,8 @@ func TestStreamClose(t *testing.T) {
 			equal(t, errors.Is(err, syscall.ECONNRESET), true)
 		},
 		"a process that dies resets its streams": func(t *testing.T, w world, c, s net.Conn) {
+			l := w.listen(t, serverAt)
+			defer l.Close()
 			w.Outage(serverAddr, simnet.Refuse, time.Second, 2*time.Second)
 			_, err := c.Read(buf)
 			equal(t, errors.Is(err, syscall.ECONNRESET), true)
@@ -302,17 +328,21 @@ func TestStreamClose(t *testing.T) {
 			equal(t, errors.Is(err, syscall.ECONNRESET), true)
 			_, err = w.client.DialTCP(t.Context(), serverAt)
 			equal(t, errors.Is(err, syscall.ECONNREFUSED), true)
+			time.Sleep(time.Second)
+			_, err = w.client.DialTCP(t.Context(), serverAt)
+			check(t, err)
 		},
-	}
-	for name, f := range tests {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, simnet.Options{}, func(t *testing.T, w world) {
-				w.links(simnet.Link{Latency: 10 * ms})
-				c, s := w.connect(t)
-				f(t, w, c, s)
-			})
-		})
-	}
+		"a reset discards what a cut held back": func(t *testing.T, w world, c, s net.Conn) {
+			write(t, c, "unread")
+			time.Sleep(time.Second)
+			w.Partition(w.client, w.server)
+			write(t, s, "held back")
+			check(t, s.Close())
+			w.Heal(w.client, w.server)
+			_, err := c.Read(buf)
+			equal(t, errors.Is(err, syscall.ECONNRESET), true)
+		},
+	}.run(t)
 }
 
 func TestListenerClose(t *testing.T) {
@@ -390,7 +420,7 @@ func TestAbandonedHandshakesLeaveTheBacklog(t *testing.T) {
 	})
 }
 
-// Only what a healed cut held back goes on, and a reset discards the rest.
+// Only what a healed cut held back goes on.
 func TestHealingOnePairOnly(t *testing.T) {
 	bubble(t, simnet.Options{}, func(t *testing.T, w world) {
 		other := w.Host(netip.MustParseAddr("192.0.2.7"))
@@ -409,14 +439,8 @@ func TestHealingOnePairOnly(t *testing.T) {
 		equal(t, read(t, os), "second")
 		silent(t, s)
 
-		w.Inject(serverAt, serverAt, nil) // datagrams do not disturb streams
-		write(t, s, "unread")
-		check(t, s.Close())
-		write(t, c, " and more")
 		w.Heal(w.client, w.server)
-		equal(t, read(t, c), "unread")
-		_, err = c.Read(make([]byte, 9))
-		equal(t, errors.Is(err, syscall.ECONNRESET), true)
+		equal(t, read(t, s), "first")
 	})
 }
 

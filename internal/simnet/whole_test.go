@@ -1,9 +1,11 @@
 package simnet_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -163,4 +165,75 @@ func TestTenThousandHoursCostLittle(t *testing.T) {
 	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("took %v of real time", took)
 	}
+}
+
+// Ten thousand sockets ask at the same instant; the queue holds them all.
+func TestTenThousandClientsAtOnce(t *testing.T) {
+	const clients = 10_000
+	bubble(t, simnet.Options{Queue: clients}, func(t *testing.T, w world) {
+		w.links(simnet.Link{Latency: 20 * ms})
+		s := w.listenPacket(t, serverAt)
+		go echo(s)
+		defer s.Close()
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range clients {
+			wg.Go(func() {
+				c, err := w.client.DialUDP(context.Background(), serverAt)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				if _, err := c.Write([]byte("x")); err != nil {
+					t.Error(err)
+				}
+				if _, err := c.Read(make([]byte, 9)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		equal(t, time.Since(start), 40*ms)
+		equal(t, w.Stats().Delivered, 2*clients)
+		equal(t, w.client.Open(), 0)
+	})
+}
+
+// The streams are good enough for net/http, whose server reads ahead in the
+// background and breaks that off by deadlines.
+func TestHTTPOverStreams(t *testing.T) {
+	bubble(t, simnet.Options{Seed: 9}, func(t *testing.T, w world) {
+		w.links(simnet.Link{Latency: 10 * ms, Jitter: 5 * ms, Loss: 0.05, MTU: 1500})
+		l := w.listen(t, netip.AddrPortFrom(serverAddr, 80))
+		server := http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body) // all of it first: HTTP/1 is half duplex by default
+			rw.Write(body)
+		})}
+		go server.Serve(l)
+		transport := &http.Transport{
+			DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+				to, err := netip.ParseAddrPort(addr)
+				if err != nil {
+					return nil, err
+				}
+				return w.client.DialTCP(ctx, to)
+			},
+		}
+		client := http.Client{Transport: transport}
+		body := string(randomBytes(200_000))
+		for range 3 {
+			resp, err := client.Post("http://198.51.100.1/", "", strings.NewReader(body))
+			check(t, err)
+			got, err := io.ReadAll(resp.Body)
+			check(t, err)
+			check(t, resp.Body.Close())
+			equal(t, string(got) == body, true)
+		}
+		equal(t, w.Stats().Dials, 1) // one connection, kept alive
+		transport.CloseIdleConnections()
+		check(t, server.Shutdown(t.Context()))
+		synctest.Wait()
+		equal(t, w.client.Open()+w.server.Open(), 0)
+	})
 }

@@ -1,0 +1,210 @@
+package upstream
+
+import (
+	"context"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/event"
+	"lastgood/internal/iterator"
+	"lastgood/internal/wire"
+)
+
+// exchange is one call of Exchange: the same question, sent until the server
+// and we agree on how to talk.
+type exchange struct {
+	u    *Upstream
+	q    iterator.Query
+	plan plan
+	m    message
+
+	ednsRefused bool            // plain DNS is being tried because EDNS was refused
+	miscased    bool            // a reply had the wrong case: it is being checked over TCP
+	flooded     bool            // too many wrong replies: only TCP is believed
+	badCookies  int             // BADCOOKIE replies
+	held        *iterator.Reply // lacks the cookie it should have: good only if TCP cannot be had
+}
+
+// arrival is what one sending of the question brought.
+type arrival struct {
+	reply iterator.Reply
+	fit   fit // fits, wrongCase, wrongCookie or malformed
+	flood bool
+}
+
+// run sends until there is a reply to hand out.
+func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
+	for range maxAttempts {
+		if b := x.q.Budget; b != nil && !b.Spend() {
+			x.u.counts.budgetRefused.Add(1)
+			return iterator.Reply{}, x.fail(event.Budget, "not sent: the work budget is used up", nil)
+		}
+		x.m.compose(x.u, x.q, x.plan)
+		got, err := x.once(ctx)
+		if err != nil {
+			if r, ok := x.without(ctx); ok {
+				if r != nil {
+					return *r, nil
+				}
+				continue
+			}
+			return iterator.Reply{}, err
+		}
+		if done, err := x.judge(&got); err != nil {
+			return iterator.Reply{}, err
+		} else if done {
+			return got.reply, nil
+		}
+	}
+	return iterator.Reply{}, x.fail(event.Garbage, "no agreement on how to talk", nil)
+}
+
+// once sends the question one time over the plan's transport.
+func (x *exchange) once(ctx context.Context) (arrival, *Error) {
+	if !x.plan.tcp {
+		return x.udp(ctx)
+	}
+	if x.miscased || x.held != nil {
+		// TCP is a check here, there is a way without it.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, optionalTCP)
+		defer cancel()
+	}
+	return x.tcp(ctx)
+}
+
+// without finds the way on when TCP was only a check and cannot be had: a reply,
+// or nil when the question is to be sent again; ok is false when there is none.
+func (x *exchange) without(ctx context.Context) (r *iterator.Reply, ok bool) {
+	switch {
+	case !x.plan.tcp || ctx.Err() != nil:
+		return nil, false
+	case x.held != nil:
+		x.u.opt.Infra.LearnCookie(x.q.Server, x.m.cookie.Client, nil)
+		return x.held, true
+	case x.miscased && x.plan.mixed:
+		x.plan.tcp, x.plan.mixed = x.q.TCP, false
+		return nil, !x.q.TCP
+	}
+	return nil, false
+}
+
+// judge decides whether a reply is the one to hand out, or how to ask again.
+func (x *exchange) judge(got *arrival) (done bool, err *Error) {
+	c := &x.u.counts
+	udp := !x.plan.tcp
+	switch {
+	case got.flood:
+		c.floods.Add(1)
+		x.plan.tcp, x.flooded = true, true
+		return false, nil
+	case udp && got.fit == wrongCookie:
+		x.plan.tcp = true // perhaps forged, perhaps a server that has it wrong: TCP tells
+		return false, nil
+	case udp && got.fit == wrongCase:
+		x.plan.tcp, x.miscased = true, true
+		return false, nil
+	case udp && got.reply.View.TC():
+		c.truncated.Add(1)
+		x.plan.tcp = true
+		return false, nil
+	case got.fit == malformed:
+		c.garbage.Add(1)
+		return false, x.fail(event.Garbage, "malformed reply", nil)
+	}
+	x.learnCase(got.fit)
+	if x.flooded && x.u.opt.Infra.LearnTCP(got.reply.At, x.q.Server) {
+		x.u.downgraded(x.q.Server, "tcp", "many forged-looking replies over UDP")
+	}
+	return !x.again(&got.reply), nil
+}
+
+// again tells whether to ask again because of EDNS or cookies, and learns.
+func (x *exchange) again(r *iterator.Reply) bool {
+	e, hasOPT := r.View.EDNS()
+	if x.plan.edns && x.refusesEDNS(r.View, hasOPT) {
+		return true
+	}
+	x.learnEDNS(r.View, hasOPT)
+	if !x.m.cookies {
+		return false
+	}
+	cookie, has := e.Option(wire.OptionCookie)
+	if has && len(cookie) >= 16 && x.m.ownCookie(r.View) {
+		x.u.opt.Infra.LearnCookie(x.q.Server, x.m.cookie.Client, cookie[8:])
+	}
+	switch {
+	case r.View.Rcode() == wire.RcodeBadCookie:
+		return x.badCookie(has)
+	case !has && len(x.m.cookie.Server()) > 0 && !x.plan.tcp:
+		// A server that gave a cookie and now does not echo ours: forged, or it
+		// stopped. TCP tells, as with RFC 7873 §5.3's way out of a bad cookie.
+		x.u.counts.cookieMissing.Add(1)
+		x.held, x.plan.tcp = r, true
+		return true
+	case !has && len(x.m.cookie.Server()) > 0:
+		x.u.opt.Infra.LearnCookie(x.q.Server, x.m.cookie.Client, nil) // it stopped
+	}
+	return false
+}
+
+// badCookie: ask again with the server cookie that came with the error, then
+// over TCP (RFC 7873 §5.3).
+func (x *exchange) badCookie(has bool) bool {
+	x.u.counts.badCookie.Add(1)
+	x.badCookies++
+	if x.plan.tcp {
+		return false
+	}
+	if x.badCookies > 1 || !has {
+		x.plan.tcp = true
+	}
+	return true
+}
+
+// refusesEDNS tells whether a reply is the refusal of a server that does not
+// know EDNS, or not this option or version, and plans the question without.
+func (x *exchange) refusesEDNS(v wire.View, hasOPT bool) bool {
+	switch rc := v.Rcode(); {
+	case rc == wire.RcodeFormErr && hasOPT && x.plan.cookies:
+		x.plan.cookies = false // it knows EDNS: the option it may dislike
+		return true
+	case rc == wire.RcodeFormErr, rc == wire.RcodeBadVers, rc == wire.RcodeNotImp && !hasOPT:
+		x.u.counts.ednsFallbacks.Add(1)
+		x.plan.edns, x.plan.cookies, x.ednsRefused = false, false, true
+		return true
+	}
+	return false
+}
+
+// learnEDNS notes what the reply proves.
+func (x *exchange) learnEDNS(v wire.View, hasOPT bool) {
+	now := x.u.opt.Clock.Now()
+	switch rc := v.Rcode(); {
+	case hasOPT && x.plan.edns:
+		x.u.opt.Infra.LearnEDNS(now, x.q.Server, true)
+	case x.ednsRefused && rc != wire.RcodeFormErr && rc != wire.RcodeNotImp:
+		if x.u.opt.Infra.LearnEDNS(now, x.q.Server, false) {
+			x.u.downgraded(x.q.Server, "edns off", "it refuses queries with EDNS")
+		}
+	}
+}
+
+// learnCase notes a server that mangles letters: over TCP too, where nobody
+// forges, or over UDP without a chance of checking over TCP.
+func (x *exchange) learnCase(f fit) {
+	if f != wrongCase && (!x.miscased || x.plan.tcp) {
+		return
+	}
+	if x.u.opt.Infra.LearnMangledCase(x.u.opt.Clock.Now(), x.q.Server) {
+		x.u.downgraded(x.q.Server, "case randomisation off", "its replies do not keep the question's case")
+	}
+}
+
+// sent tells infra of a packet.
+func (x *exchange) sent() clock.Mono {
+	now := x.u.opt.Clock.Now()
+	x.u.opt.Infra.Sent(now, x.q.Server)
+	return now
+}
+
+var _ iterator.Exchanger = (*Upstream)(nil)

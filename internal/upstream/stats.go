@@ -1,0 +1,91 @@
+package upstream
+
+import (
+	"sync/atomic"
+
+	"lastgood/internal/event"
+)
+
+const outcomes = event.Budget + 1
+
+// counters are Stats while they change.
+type counters struct {
+	sentUDP, sentTCP, replies, late                            atomic.Uint64
+	wrongShort, wrongID, wrongQuestion, wrongCase, wrongCookie atomic.Uint64
+	floods, truncated, ednsFallbacks, badCookie, cookieMissing atomic.Uint64
+	tcpOpened, tcpReused, tcpStale, garbage, tooLarge          atomic.Uint64
+	budgetRefused, forbidden, socketBound, localErrors         atomic.Uint64
+	failed                                                     [outcomes]atomic.Uint64
+}
+
+// count counts a reply that does not fit.
+func (c *counters) count(f fit) {
+	switch f {
+	case wrongShort:
+		c.wrongShort.Add(1)
+	case wrongID:
+		c.wrongID.Add(1)
+	case wrongQuestion:
+		c.wrongQuestion.Add(1)
+	case wrongCase:
+		c.wrongCase.Add(1)
+	case wrongCookie:
+		c.wrongCookie.Add(1)
+	}
+}
+
+// Stats counts since New; the last group tells the present state. Datagrams
+// from a wrong address or to a wrong port are dropped by the kernel, for the
+// sockets are connected, and not counted here.
+type Stats struct {
+	SentUDP, SentTCP uint64 // questions that left
+	Replies          uint64 // that belong to their question, truncated and broken ones too
+	Late             uint64 // of those, after their exchange had ended
+
+	WrongShort    uint64 // no header, no response, or another opcode
+	WrongID       uint64
+	WrongQuestion uint64
+	WrongCase     uint64
+	WrongCookie   uint64 // a client cookie that is not ours
+	Floods        uint64 // questions moved to TCP for their many wrong replies
+
+	Truncated     uint64 // UDP replies with TC
+	EDNSFallbacks uint64 // questions repeated without EDNS
+	BadCookie     uint64 // BADCOOKIE replies
+	CookieMissing uint64 // UDP replies without the cookie they should have
+	TCPOpened     uint64
+	TCPReused     uint64
+	TCPStale      uint64 // kept connections that turned out to be closed
+	Garbage       uint64 // malformed replies
+	TooLarge      uint64 // beyond MaxBytes
+
+	BudgetRefused uint64           // not sent, the work budget being used up
+	Forbidden     uint64           // not sent, do-not-query
+	SocketBound   uint64           // not sent, MaxSockets being open
+	LocalErrors   uint64           // not sent, our system being out of something
+	Failed        [outcomes]uint64 // exchanges that ended without a reply, by outcome
+
+	Sockets   int // open now, idle connections and late ones included
+	Lingering int // of those, waiting for late replies
+	Idle      int // of those, connections kept for the next question
+}
+
+// Stats gives the counts.
+func (u *Upstream) Stats() Stats {
+	c := &u.counts
+	s := Stats{
+		SentUDP: c.sentUDP.Load(), SentTCP: c.sentTCP.Load(), Replies: c.replies.Load(), Late: c.late.Load(),
+		WrongShort: c.wrongShort.Load(), WrongID: c.wrongID.Load(), WrongQuestion: c.wrongQuestion.Load(),
+		WrongCase: c.wrongCase.Load(), WrongCookie: c.wrongCookie.Load(), Floods: c.floods.Load(),
+		Truncated: c.truncated.Load(), EDNSFallbacks: c.ednsFallbacks.Load(), BadCookie: c.badCookie.Load(),
+		CookieMissing: c.cookieMissing.Load(), TCPOpened: c.tcpOpened.Load(), TCPReused: c.tcpReused.Load(),
+		TCPStale: c.tcpStale.Load(), Garbage: c.garbage.Load(), TooLarge: c.tooLarge.Load(),
+		BudgetRefused: c.budgetRefused.Load(), Forbidden: c.forbidden.Load(), SocketBound: c.socketBound.Load(),
+		LocalErrors: c.localErrors.Load(),
+		Sockets:     int(u.sockets.Load()), Lingering: int(u.lingers.Load()), Idle: u.pool.len(),
+	}
+	for k := range s.Failed {
+		s.Failed[k] = c.failed[k].Load()
+	}
+	return s
+}

@@ -1,0 +1,136 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/event"
+	"lastgood/internal/iterator"
+)
+
+// buffers are lent to a reading socket and given back when it closes; replies
+// are copied out. One octet more than the largest datagram tells longer ones.
+var buffers = sync.Pool{New: func() any { return new([maxUDPSize + 1]byte) }}
+
+// bitTC is the TC bit in the header's third octet.
+const bitTC = 2
+
+// longAgo is a deadline that has passed on every clock, simulated ones too.
+var longAgo = time.Unix(1, 0)
+
+// udp sends the question on a socket of its own and waits for what belongs to
+// it.
+func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
+	if !x.u.acquire() {
+		return arrival{}, x.fail(event.Budget, "not sent", errSockets)
+	}
+	conn, err := x.u.opt.Network.DialUDP(ctx, x.q.Server)
+	if err != nil {
+		x.u.release()
+		return arrival{}, x.netFail(ctx, "open socket", err)
+	}
+	s := &socket{u: x.u, conn: conn, buf: buffers.Get().(*[maxUDPSize + 1]byte)}
+	stop := context.AfterFunc(ctx, s.interrupt)
+	s.at = x.sent()
+	x.u.counts.sentUDP.Add(1)
+	if _, err := conn.Write(x.m.msg); err != nil {
+		stop()
+		s.close()
+		return arrival{}, x.netFail(ctx, "send", err)
+	}
+	got, err := x.listen(s)
+	stop()
+	if err != nil && ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		x.linger(s)
+		return arrival{}, x.netFail(ctx, "wait", err)
+	}
+	s.close()
+	if err != nil {
+		return arrival{}, x.netFail(ctx, "receive", err)
+	}
+	return got, nil
+}
+
+// socket is a UDP socket with one question on it.
+type socket struct {
+	u    *Upstream
+	conn net.Conn
+	buf  *[maxUDPSize + 1]byte
+	at   clock.Mono // when the question was sent
+}
+
+// interrupt ends a Read.
+func (s *socket) interrupt() { _ = s.conn.SetReadDeadline(longAgo) }
+
+func (s *socket) close() {
+	_ = s.conn.Close()
+	buffers.Put(s.buf)
+	s.buf = nil
+	s.u.release()
+}
+
+// listen reads until something belongs to the question or too much did not.
+func (x *exchange) listen(s *socket) (arrival, error) {
+	c := &x.u.counts
+	for wrong := 0; ; {
+		n, err := s.conn.Read(s.buf[:])
+		if err != nil {
+			return arrival{}, err
+		}
+		if n == len(s.buf) {
+			s.buf[2] |= bitTC // longer than we asked for, and cut off by the socket
+		}
+		now := x.u.opt.Clock.Now()
+		v, f := x.m.match(s.buf[:n])
+		switch {
+		case f == fits, f == malformed:
+			c.replies.Add(1)
+			x.u.opt.Infra.Answered(now, x.q.Server, max(now.Sub(s.at), 1))
+			return arrival{reply: x.own(s, v.Bytes(), now), fit: f}, nil // v's buffer is the socket's
+		case f == wrongCase, f == wrongCookie:
+			c.count(f)
+			x.u.opt.Infra.Answered(now, x.q.Server, 0)
+			return arrival{fit: f}, nil
+		}
+		c.count(f)
+		if wrong++; wrong >= x.u.opt.SpoofNearMiss {
+			return arrival{flood: true}, nil
+		}
+	}
+}
+
+// own makes a reply of a datagram in memory of its exact size.
+func (x *exchange) own(s *socket, msg []byte, now clock.Mono) iterator.Reply {
+	msg = append(make([]byte, 0, len(msg)), msg...)
+	v, _ := x.m.match(msg)
+	return iterator.Reply{View: v, Transport: event.UDP, RTT: max(now.Sub(s.at), 1), At: now}
+}
+
+// linger lets a socket hear for a while what comes too late for its Exchange:
+// the round trip of a server that is slow is learnt only so, and a server that
+// answers late is not silent. Without room for it the question is withdrawn.
+func (x *exchange) linger(s *socket) {
+	u := x.u
+	if u.lingers.Add(1) > int64(max(u.opt.MaxSockets/4, 1)) || u.lifetime.Err() != nil {
+		u.lingers.Add(-1)
+		u.opt.Infra.Abandoned(u.opt.Clock.Now(), x.q.Server, s.at)
+		s.close()
+		return
+	}
+	_ = s.conn.SetReadDeadline(time.Time{})
+	go func() {
+		defer u.lingers.Add(-1)
+		defer s.close()
+		ctx, cancel := context.WithTimeout(u.lifetime, lingerFor)
+		defer cancel()
+		defer context.AfterFunc(ctx, s.interrupt)()
+		if _, err := x.listen(s); err == nil {
+			u.counts.late.Add(1)
+		}
+	}()
+}

@@ -1,0 +1,179 @@
+// Package upstream sends questions to name servers and brings their replies:
+// it owns the sockets, and everything between a question and a reply that
+// belongs to it. It satisfies iterator.Exchanger.
+//
+// A question over UDP goes out on a fresh connected socket with a random port
+// and id and, where the server keeps it, random letter case (0x20). What comes
+// back counts only if address, port, id, question, case and cookie are right;
+// everything else is ignored and counted, and many wrong replies move the
+// question to TCP, where nobody off the path can forge. Truncation, servers
+// that refuse EDNS, cookies and servers that mangle the case are dealt with
+// here and remembered in infra.
+//
+// It must not decide what a reply means for a resolution, when to give up or
+// whom to ask instead: that is the iterator's. It tells infra of packets, not
+// of verdicts.
+package upstream
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/iterator"
+	"lastgood/internal/wire"
+)
+
+const (
+	defaultUDPSize = 1232 // RFC 9715 §3.2
+	maxUDPSize     = 4096 // of the read buffers
+	maxAttempts    = 6    // packets with one question in one Exchange, whatever the server makes of it
+	optionalTCP    = 1500 * time.Millisecond
+	stallTCP       = 10 * time.Second // bound of a connect, write or read that makes no progress
+	lingerFor      = 2 * time.Second  // how long a late reply is waited for behind its Exchange
+)
+
+// Options of an Upstream. Zero values mean the defaults in parentheses.
+type Options struct {
+	Network  Network // (the kernel's)
+	Clock    *clock.Clock
+	Infra    *infra.Infra
+	UDPSize  int  // largest reply asked for over UDP, octets (1232), at most 4096
+	MaxBytes int  // largest reply taken over TCP, octets (65,535)
+	DNSSEC   bool // ask with DO=1 and CD=1 (RFC 6840 §5.9)
+
+	CaseRandomisation bool // draft-vixie-dnsext-dns0x20
+	Cookies           bool // RFC 7873, RFC 9018
+	DoNotQuery        []netip.Prefix
+
+	MaxSockets    int           // open at once, UDP and TCP (4096); beyond, queries fail and are counted
+	SpoofNearMiss int           // wrong replies to one question until it goes to TCP (10)
+	TCPIdle       time.Duration // how long a connection is kept for the next question (5 s); negative: not at all
+
+	// Random fills b with unpredictable octets (crypto/rand).
+	Random func(b []byte)
+	Events event.Sink
+}
+
+// Upstream is safe for concurrent use. It starts no goroutine but those that
+// wait for late replies, 2 s each and at most a quarter of MaxSockets; Close
+// ends them.
+type Upstream struct {
+	opt      Options
+	sockets  atomic.Int64
+	lingers  atomic.Int64
+	pool     *pool
+	lifetime context.Context // ends with Close
+	end      context.CancelFunc
+	counts   counters
+}
+
+// New makes an Upstream; Clock and Infra must be given.
+func New(o Options) *Upstream {
+	if o.Random == nil {
+		o.Random = func(b []byte) { _, _ = rand.Read(b) } // never fails
+	}
+	if o.Network == nil {
+		o.Network = System{Random: o.Random}
+	}
+	if o.UDPSize <= 0 {
+		o.UDPSize = defaultUDPSize
+	}
+	o.UDPSize = min(max(o.UDPSize, 512), maxUDPSize)
+	if o.MaxBytes <= 0 || o.MaxBytes > wire.MaxMessage {
+		o.MaxBytes = wire.MaxMessage
+	}
+	if o.MaxSockets <= 0 {
+		o.MaxSockets = 4096
+	}
+	if o.SpoofNearMiss <= 0 {
+		o.SpoofNearMiss = 10
+	}
+	if o.TCPIdle == 0 {
+		o.TCPIdle = 5 * time.Second
+	}
+	u := &Upstream{opt: o, pool: newPool(o.TCPIdle)}
+	u.lifetime, u.end = context.WithCancel(context.Background())
+	return u
+}
+
+// Close closes idle connections and ends the waiting for late replies. An
+// Exchange under way ends with its own context.
+func (u *Upstream) Close() {
+	u.end()
+	for _, c := range u.pool.close() {
+		u.hangUp(c)
+	}
+}
+
+// Exchange asks one server one question and waits for the reply until ctx
+// ends. Every packet or connection with the question is paid from q.Budget. An
+// error is an *Error. The reply's memory is the caller's.
+func (u *Upstream) Exchange(ctx context.Context, q iterator.Query) (iterator.Reply, error) {
+	if u.forbidden(q.Server) {
+		u.counts.forbidden.Add(1)
+		return iterator.Reply{}, &Error{Result: event.Unreachable, Server: q.Server, Text: "address is on the do-not-query list"}
+	}
+	x := exchange{u: u, q: q}
+	x.plan = u.firstPlan(q)
+	r, err := x.run(ctx)
+	if err != nil {
+		u.counts.failed[err.Result%outcomes].Add(1)
+		return iterator.Reply{}, err
+	}
+	return r, nil
+}
+
+// forbidden tells whether a server must not be asked.
+func (u *Upstream) forbidden(server netip.AddrPort) bool {
+	addr := server.Addr().Unmap().WithZone("")
+	if !addr.IsValid() || server.Port() == 0 {
+		return true
+	}
+	for _, p := range u.opt.DoNotQuery {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// firstPlan is how a server is spoken to first, by what is known of it.
+func (u *Upstream) firstPlan(q iterator.Query) plan {
+	can := u.opt.Infra.Capability(u.opt.Clock.Now(), q.Server)
+	edns := can.EDNS != infra.EDNSBroken
+	return plan{
+		tcp:     q.TCP || can.TCP,
+		edns:    edns,
+		cookies: edns && u.opt.Cookies,
+		mixed:   u.opt.CaseRandomisation && !can.ManglesCase,
+	}
+}
+
+// acquire takes a socket from the bound, if need be from an idle connection.
+func (u *Upstream) acquire() bool {
+	if u.sockets.Add(1) <= int64(u.opt.MaxSockets) {
+		return true
+	}
+	u.sockets.Add(-1)
+	if c := u.pool.shed(); c != nil {
+		u.hangUp(c)
+		if u.sockets.Add(1) <= int64(u.opt.MaxSockets) {
+			return true
+		}
+		u.sockets.Add(-1)
+	}
+	u.counts.socketBound.Add(1)
+	return false
+}
+
+func (u *Upstream) release() { u.sockets.Add(-1) }
+
+func (u *Upstream) downgraded(server netip.AddrPort, what, why string) {
+	u.opt.Events.Emit(event.Downgraded{At: u.opt.Clock.Now(), Server: server, What: what, Why: why})
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
+	"strconv"
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/wire"
@@ -52,7 +53,7 @@ func (p Packed) First() []byte {
 	return nil
 }
 
-// Contains tells whether some record has exactly this data.
+// Contains tells whether some record has exactly this data, octet by octet.
 func (p Packed) Contains(rdata []byte) bool {
 	for rd := range p.All() {
 		if bytes.Equal(rd, rdata) {
@@ -72,15 +73,19 @@ type Set struct {
 	Sigs Packed // RRSIG data
 }
 
-// Add puts a record into the set unless it is there (RFC 2181 §5). The set's
-// TTL becomes the lesser of the two.
+// Add puts a record into the set unless it is there (RFC 2181 §5, sameness as
+// in SameData). The set's TTL becomes the lesser of the two. It looks at every
+// record of the set: who adds bounds how many.
 func (s *Set) Add(ttl uint32, rdata []byte) {
 	if len(s.Data) == 0 || ttl < s.TTL {
 		s.TTL = ttl
 	}
-	if !s.Data.Contains(rdata) {
-		s.Data = s.Data.Append(rdata)
+	for rd := range s.Data.All() {
+		if SameData(s.Type, rd, rdata) {
+			return
+		}
 	}
+	s.Data = s.Data.Append(rdata)
 }
 
 // Empty tells whether the set has no records.
@@ -104,16 +109,13 @@ func Target(t wire.Type, rdata []byte) (dnsname.Name, bool) {
 // Target is the target of the set's first record.
 func (s *Set) Target() (dnsname.Name, bool) { return Target(s.Type, s.Data.First()) }
 
-// Equal tells whether two sets have the same owner, type and records,
-// whatever their order and TTL.
+// Equal tells whether two sets have the same owner, type and records (as in
+// SameData), whatever their order, TTL and signatures.
 func (s *Set) Equal(o *Set) bool {
 	if s.Name != o.Name || s.Type != o.Type || len(s.Data) != len(o.Data) {
 		return false
 	}
-	a, b := slices.Collect(s.Data.All()), slices.Collect(o.Data.All())
-	slices.SortFunc(a, bytes.Compare)
-	slices.SortFunc(b, bytes.Compare)
-	return slices.EqualFunc(a, b, bytes.Equal)
+	return bytes.Equal(s.Data, o.Data) || bytes.Equal(Canonical(s.Type, s.Data), Canonical(o.Type, o.Data))
 }
 
 // Clone copies the set's memory.
@@ -134,3 +136,19 @@ const (
 	Indeterminate
 	Bogus
 )
+
+func (s Security) String() string {
+	switch s {
+	case Unchecked:
+		return "unchecked"
+	case Insecure:
+		return "insecure"
+	case Secure:
+		return "secure"
+	case Indeterminate:
+		return "indeterminate"
+	case Bogus:
+		return "bogus"
+	}
+	return "security " + strconv.Itoa(int(s))
+}

@@ -36,7 +36,7 @@ func (k *names) reset() {
 func (k *names) child(msg []byte, parent uint8, label dnsname.Name) uint8 {
 	for i := k.heads[bucket(parent, label)]; i != 0; i = k.nodes[i-1].next {
 		n := k.nodes[i-1]
-		if n.parent == parent && equalFold(msg[n.at:int(n.at)+1+int(msg[n.at])], label) {
+		if n.parent == parent && dnsname.EqualFold(msg[n.at:int(n.at)+1+int(msg[n.at])], label) {
 			return i
 		}
 	}
@@ -65,11 +65,12 @@ func (k *names) drop(msg []byte, count int) {
 	}
 }
 
-// bucket is FNV-1a over the label regardless of case.
+// bucket is FNV-1a over the label. Setting bit 5 makes letters lower case, and
+// some other octets alike, which a hash may do.
 func bucket(parent uint8, label dnsname.Name) uint32 {
 	h := (2166136261 ^ uint32(parent)) * 16777619
 	for i := range len(label) {
-		h = (h ^ uint32(lower(label[i]))) * 16777619
+		h = (h ^ uint32(label[i]|0x20)) * 16777619
 	}
 	return (h ^ h>>16) % buckets
 }
@@ -133,7 +134,7 @@ func (b *Builder) isQuestion(name dnsname.Name) bool {
 		return false
 	}
 	q := b.message()[HeaderLen : HeaderLen+b.qname]
-	return string(q) == string(name) || equalFold(q, name)
+	return string(q) == string(name) || dnsname.EqualFold(q, name)
 }
 
 // labels is where a name's first n labels begin, the root's not counted.
@@ -164,23 +165,4 @@ func (l *labels) end(name dnsname.Name) int {
 	}
 	at := int(l.at[l.n-1])
 	return at + 1 + int(name[at])
-}
-
-func equalFold(a []byte, n dnsname.Name) bool {
-	if len(a) != len(n) {
-		return false
-	}
-	for i, c := range a {
-		if c != n[i] && lower(c) != lower(n[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
 }

@@ -15,7 +15,7 @@ const (
 	FieldA         Field = 'a' // IPv4 address
 	FieldAAAA      Field = '6' // IPv6 address
 	FieldString    Field = 's' // character-string, shown quoted
-	FieldTag       Field = 'c' // character-string, shown bare (CAA tag)
+	FieldTag       Field = 'c' // character-string, shown bare (X25 address, CAA tag)
 	FieldStrings   Field = 'S' // rest, one or more character-strings
 	FieldText      Field = 't' // rest, shown quoted (URI, CAA value)
 	FieldHex       Field = 'x' // rest, hexadecimal
@@ -40,7 +40,7 @@ const (
 var shapes = [...]string{
 	TypeA: "a", TypeNS: "n", TypeMD: "n", TypeMF: "n", TypeCNAME: "n", TypeSOA: "nn44444",
 	TypeMB: "n", TypeMG: "n", TypeMR: "n", TypePTR: "n", TypeHINFO: "ss", TypeMINFO: "nn", TypeMX: "2n",
-	TypeTXT: "S", TypeSPF: "S", TypeRP: "nn", TypeAFSDB: "2n", TypeX25: "s", TypeISDN: "S", TypeRT: "2n",
+	TypeTXT: "S", TypeSPF: "S", TypeRP: "nn", TypeAFSDB: "2n", TypeX25: "c", TypeISDN: "S", TypeRT: "2n",
 	TypeSIG: "T114DD2nb", TypeKEY: "211b", TypePX: "2nn", TypeAAAA: "6", TypeLOC: "l", TypeNXT: "ng",
 	TypeSRV: "222n", TypeNAPTR: "22sssn", TypeKX: "2n", TypeCERT: "221b", TypeDNAME: "n", TypeAPL: "P",
 	TypeDS: "211x", TypeCDS: "211x", TypeSSHFP: "11x", TypeIPSECKEY: "I", TypeRRSIG: "T114DD2nb",

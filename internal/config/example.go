@@ -45,7 +45,11 @@ func exampleItem(b *strings.Builder, o *Option, indent string) {
 	lead := "  - "
 	for _, name := range keysAt(o.Key + "[].") {
 		key := lookup(o.Key + "[]." + name)
-		b.WriteString(indent + "# " + lead + name + ": " + key.sample() + "   # " + key.Help + "\n")
+		line := indent + "# " + lead + name + ": " + key.sample()
+		if key.Required || key.Default != "" { // else it is explained above
+			line += "   # " + key.Help
+		}
+		b.WriteString(line + "\n")
 		lead = "    "
 	}
 }

@@ -20,6 +20,7 @@ func TestMessages(t *testing.T) {
 		{"max-ttl: 1s", `f:1: unknown key "max-ttl"; did you mean "cache.max-ttl"?`},
 		{"stale:\n  min-tll: 1s", `f:2: unknown key "min-tll"; did you mean "cache.min-ttl"?`},
 		{"cache: {Min_TTL: 1s}", `f:1: unknown key "Min_TTL"; did you mean "min-ttl"?`},
+		{"cache: {szie: 1GiB}", `f:1: unknown key "szie"; did you mean "size"?`},
 		{"control: {banana: 1s}", `f:1: unknown key "banana"; keys here are listen, token-file`},
 		{"cache: {size: 1GiB}\ncache: {size: 2GiB}", `f:2: duplicate key "cache"; it is already on line 1`},
 		{"cache: {max-ttl: 30}", `f:1: cache.max-ttl: "30" has no unit; write 30s`},
@@ -214,6 +215,12 @@ func TestLoad(t *testing.T) {
 	if c, err := Load(path); err != nil || c.Cache.Size != 16<<20 {
 		t.Errorf("%v, %v", c, err)
 	}
+	if err := os.WriteFile(path, []byte("# long\n"+strings.Repeat("\n", 1<<20)+"nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || err.Error() != path+": longer than 1 MiB; this is no configuration file" {
+		t.Errorf("got %v", err)
+	}
 	if err := os.WriteFile(path, []byte("\n\nlisen: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +238,7 @@ func TestDurations(t *testing.T) {
 			t.Errorf("%s: %v, %v", text, got, bad)
 		}
 	}
-	for _, text := range []string{"", "s", "1", "1.s", ".5s", "1.2345s", "30s1h", "1s1s", "1h 30m", "1S", "16000w", "99999999999999999999w", "1.1.1s", "1us", "0x1s", "+1s"} {
+	for _, text := range []string{"", "s", "1", "1.s", ".5s", "1.2345s", "30s1h", "1s1s", "1h 30m", "1S", "16000w", "99999999999999999999w", "1.1.1s", "1us", "0x1s", "+1s", "15249w99999d"} {
 		if got, bad := parseDuration(text); bad == nil {
 			t.Errorf("%q is taken for %v", text, got)
 		}

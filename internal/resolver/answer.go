@@ -1,0 +1,113 @@
+package resolver
+
+import (
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// Answer is what became of a question: a whole chain, or a failure.
+type Answer struct {
+	Rcode  wire.Rcode
+	Chain  []Hop        // in chain order; empty after a failure
+	Errors []*ede.Error // what to tell the client beyond the rcode
+	Extra  []rrset.Set  // additional section, when responses are not minimal
+	NS     *rrset.Set   // authority section of a positive answer, likewise
+	Local  bool         // from the resolver's own names
+	At     clock.Mono   // the moment that the TTLs are told for
+	DO     bool         // with signatures and proofs
+	Name   dnsname.Name // the question
+	Type   wire.Type
+}
+
+// Hop is one step of a chain: an entry, and for a DNAME the alias that it
+// makes of the name asked (RFC 6672 §3.1).
+type Hop struct {
+	Entry  cache.Entry
+	Alias  dnsname.Name // owner of the synthesised CNAME, "" when Entry is no DNAME
+	Target dnsname.Name // where an alias leads, "" at the chain's end
+}
+
+// TTL is what is left of an entry's life at a moment, in seconds, rounded up:
+// an answer never says zero for what is still fresh.
+func ttlAt(e *cache.Entry, now clock.Mono) uint32 {
+	left := int64(e.Expiry - now)
+	if left <= 0 {
+		return 0
+	}
+	return uint32((left + 999_999_999) / 1_000_000_000)
+}
+
+// Write adds the answer's records behind the question that stands in b: whole
+// RRsets only.
+func (a *Answer) Write(b *wire.Builder) Outcome {
+	o := Outcome{Rcode: a.Rcode, AA: a.Local}
+	for i := range a.Chain {
+		if !a.writeHop(b, &a.Chain[i]) {
+			o.Truncated = true
+			return o
+		}
+	}
+	if a.NS != nil {
+		writeSet(b, wire.AuthoritySection, a.NS, a.NS.TTL, a.DO)
+	}
+	for i := range a.Extra {
+		writeSet(b, wire.AdditionalSection, &a.Extra[i], a.Extra[i].TTL, a.DO)
+	}
+	return o
+}
+
+// writeHop writes one entry, false when it does not fit.
+func (a *Answer) writeHop(b *wire.Builder, h *Hop) bool {
+	e := &h.Entry
+	ttl := ttlAt(e, a.At)
+	if e.Kind == cache.Data && !writeSet(b, wire.AnswerSection, &e.Set, ttl, a.DO) {
+		return false
+	}
+	if h.Alias != "" && h.Target != "" &&
+		!b.Record(wire.AnswerSection, h.Alias, wire.TypeCNAME, wire.ClassIN, ttl, []byte(h.Target)) {
+		return false
+	}
+	for i := range e.Proof {
+		if proofWanted(e.Proof[i].Type, a.DO) && !writeSet(b, wire.AuthoritySection, &e.Proof[i], min(ttl, e.Proof[i].TTL), a.DO) {
+			return false
+		}
+	}
+	return true
+}
+
+// proofWanted tells whether a client sees a record of a proof: the SOA always,
+// NSEC and NSEC3 when it asked for DNSSEC (RFC 4035 §3.2.1).
+func proofWanted(t wire.Type, do bool) bool { return t == wire.TypeSOA || do }
+
+// writeSet writes a whole RRset or nothing.
+func writeSet(b *wire.Builder, s wire.Section, set *rrset.Set, ttl uint32, do bool) bool {
+	mark := b.Mark()
+	if writePacked(b, s, set.Name, set.Type, ttl, set.Data) &&
+		(!do || writePacked(b, s, set.Name, wire.TypeRRSIG, ttl, set.Sigs)) {
+		return true
+	}
+	b.Rewind(mark)
+	return false
+}
+
+func writePacked(b *wire.Builder, s wire.Section, owner dnsname.Name, t wire.Type, ttl uint32, data rrset.Packed) bool {
+	for rd := range data.All() {
+		if !b.Record(s, owner, t, wire.ClassIN, ttl, rd) {
+			return false
+		}
+	}
+	return true
+}
+
+// failed makes the answer of a question that has none.
+func failed(q *Query, refused bool, errors ...*ede.Error) *Answer {
+	a := &Answer{Rcode: wire.RcodeServFail, Errors: errors, Name: q.Name, Type: q.Type}
+	if refused {
+		a.Rcode = wire.RcodeRefused
+	}
+	return a
+}

@@ -1,0 +1,61 @@
+package resolver
+
+import (
+	"lastgood/internal/cache"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// maxExtras bounds the RRsets of an additional section.
+const maxExtras = 16
+
+// embellish adds what a client did not ask for but may want next, from the
+// cache only: the zone's name servers, and addresses of the names in the
+// answer. Only with `minimal-responses: false`.
+func (r *Resolver) embellish(a *Answer, last *cache.Entry) {
+	if last.Kind != cache.Data {
+		return
+	}
+	r.extraAddresses(a, &last.Set)
+	if last.Cut == "" || last.Type == wire.TypeNS {
+		return
+	}
+	if ns, ok := r.freshSet(a, last.Cut, wire.TypeNS); ok {
+		a.NS = &ns
+		r.extraAddresses(a, &ns)
+	}
+}
+
+// extraAddresses adds the addresses of the names in a set's data (RFC 1035
+// §3.3, RFC 2782).
+func (r *Resolver) extraAddresses(a *Answer, set *rrset.Set) {
+	switch set.Type {
+	case wire.TypeNS, wire.TypeMX, wire.TypeSRV:
+	default:
+		return
+	}
+	for rd := range set.Data.All() {
+		host, ok := rrset.Target(set.Type, rd)
+		if !ok {
+			continue
+		}
+		for _, t := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
+			if s, ok := r.freshSet(a, host, t); ok && len(a.Extra) < maxExtras {
+				a.Extra = append(a.Extra, s)
+			}
+		}
+	}
+}
+
+// freshSet reads an RRset from the cache, its TTL what is left.
+func (r *Resolver) freshSet(a *Answer, name dnsname.Name, t wire.Type) (rrset.Set, bool) {
+	var rd cache.Reader
+	hit, ok := r.cache.Lookup(&rd, a.At, name, t)
+	if !ok || hit.Kind() != cache.Data || hit.Type() != t {
+		return rrset.Set{}, false
+	}
+	e := hit.Entry()
+	e.Set.TTL = ttlAt(&e, a.At)
+	return e.Set, true
+}

@@ -1,0 +1,220 @@
+package resolver
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/iterator"
+	"lastgood/internal/wire"
+)
+
+// flightKey is what makes two resolutions the same.
+type flightKey struct {
+	name dnsname.Name
+	typ  wire.Type
+}
+
+// flight is one resolution that any number of clients and other flights wait
+// for. It has its own deadline; nobody who waits can end it.
+type flight struct {
+	key     flightKey
+	req     iterator.Request
+	parent  event.FlightID
+	started clock.Mono
+
+	// Guarded by flights.mu.
+	waiters int
+	waits   map[*flight]int // flights that this one waits for: an edge of the wait graph each
+	looped  bool            // a wait was refused since it would have closed a circle
+
+	// Written before done is closed, read after.
+	done   chan struct{}
+	result iterator.Result
+}
+
+// flights is the table of what is being resolved, and the wait graph among it.
+// One lock serves both, so that checking for a circle and entering a wait are
+// one step. Bound: max open flights; beyond, new questions are refused.
+type flights struct {
+	mu   sync.Mutex
+	open map[flightKey]*flight
+	byID map[event.FlightID]*flight
+	next event.FlightID
+	max  int
+
+	joined, loops, refused uint64
+}
+
+func newFlights(max int) *flights {
+	return &flights{open: map[flightKey]*flight{}, byID: map[event.FlightID]*flight{}, max: max}
+}
+
+// job is on whose behalf a flight is wanted.
+type job struct {
+	from   event.FlightID // the flight that waits, 0 for a client
+	budget *iterator.Budget
+	depth  int
+}
+
+// board returns the flight for a key, a new one (fresh true) or one that is
+// under way, and enters the wait in the graph. The caller must call leave.
+func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh bool, err error) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	from := fs.byID[j.from]
+	f = fs.open[key]
+	if f != nil && from != nil && reaches(f, from, map[*flight]bool{}) {
+		from.looped = true
+		fs.loops++
+		return nil, false, iterator.ErrLoop
+	}
+	if f == nil {
+		if len(fs.open) >= fs.max {
+			fs.refused++
+			return nil, false, errTooManyFlights
+		}
+		fs.next++
+		f = &flight{
+			key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
+			req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget},
+		}
+		fs.open[key], fs.byID[f.req.Flight] = f, f
+		fresh = true
+	} else {
+		fs.joined++
+	}
+	f.waiters++
+	if from != nil {
+		from.waits[f]++
+	}
+	return f, fresh, nil
+}
+
+// leave takes the wait of j for f out of the graph.
+func (fs *flights) leave(f *flight, j job) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if from := fs.byID[j.from]; from != nil {
+		if from.waits[f]--; from.waits[f] <= 0 {
+			delete(from.waits, f)
+		}
+	}
+}
+
+// land takes a finished flight off the table; nobody joins it any more.
+func (fs *flights) land(f *flight) (waiters int, looped bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	delete(fs.open, f.key)
+	delete(fs.byID, f.req.Flight)
+	return f.waiters, f.looped
+}
+
+// reaches tells whether from waits, perhaps through others, for to. seen keeps
+// the walk linear in the number of flights.
+func reaches(from, to *flight, seen map[*flight]bool) bool {
+	if from == to {
+		return true
+	}
+	seen[from] = true
+	for next := range from.waits {
+		if !seen[next] && reaches(next, to, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// fly resolves one hop on behalf of j: it joins the flight under way or starts
+// one, and waits for its end or for ctx's. started tells which it was.
+func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.Result, started bool, err error) {
+	f, fresh, err := r.flights.board(key, j, r.clock.Now())
+	if err != nil {
+		return iterator.Result{}, false, err
+	}
+	defer r.flights.leave(f, j)
+	if fresh {
+		r.running.Add(1)
+		go r.run(f)
+	}
+	select {
+	case <-f.done:
+		return f.result, fresh, nil
+	case <-ctx.Done():
+		return iterator.Result{}, fresh, context.Cause(ctx)
+	}
+}
+
+// run is a flight's goroutine: it ends at the latest at the flight's deadline.
+func (r *Resolver) run(f *flight) {
+	defer r.running.Done()
+	ctx, cancel := context.WithTimeout(r.base, r.deadline)
+	defer cancel()
+	q := event.Question{Name: f.key.name, Type: f.key.typ}
+	r.events.Emit(event.FlightStarted{At: f.started, Flight: f.req.Flight, Parent: f.parent, Question: q})
+	before := f.req.Budget.Left()
+	f.result = r.iterate(ctx, f.req)
+	now := r.clock.Now()
+	rcode := r.keep(now, &f.result)
+	waiters, looped := r.flights.land(f)
+	r.remember(now, f, looped)
+	close(f.done)
+	r.events.Emit(event.FlightEnded{
+		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
+		Queries: before - f.req.Budget.Left(), Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
+	})
+}
+
+// iterate guards a flight against a programmer's error: the panic is reported,
+// its clients get SERVFAIL, everybody else goes on.
+func (r *Resolver) iterate(ctx context.Context, req iterator.Request) (res iterator.Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			if r.panicked == nil {
+				panic(p)
+			}
+			r.panicked(p, debug.Stack())
+			res = iterator.Result{Failure: &ede.Error{Code: ede.Other, ID: "PANC", Text: "internal error, see the log"}}
+		}
+	}()
+	return r.iterator.Resolve(ctx, req)
+}
+
+// keep puts what a flight brought into the cache and gives the rcode of its
+// first entry. A failure touches no data (RFC 8767 §4).
+func (r *Resolver) keep(now clock.Mono, res *iterator.Result) wire.Rcode {
+	for i := range res.Entries {
+		r.cache.Put(now, &res.Entries[i])
+	}
+	switch {
+	case res.Refused:
+		return wire.RcodeRefused
+	case len(res.Entries) == 0:
+		return wire.RcodeServFail
+	case res.Entries[len(res.Entries)-1].Kind == cache.NXDomain:
+		return wire.RcodeNXDomain
+	}
+	return wire.RcodeNoError
+}
+
+// remember enters or clears the question's failure (RFC 9520 §3.2). A failure
+// underneath another flight that a refused wait had a part in is not held
+// against the question: asked on its own it may well succeed.
+func (r *Resolver) remember(now clock.Mono, f *flight, looped bool) {
+	q := cache.Question{Name: f.key.name, Type: f.key.typ}
+	switch {
+	case f.result.Failure == nil:
+		r.cache.Recovered(q)
+	case looped && f.req.Depth > 0, r.base.Err() != nil:
+	default:
+		r.failures.count(f.result.Failure.Code)
+		r.cache.Fail(now, q, f.result.Failure, f.result.Refused)
+	}
+}

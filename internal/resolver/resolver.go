@@ -1,0 +1,191 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/iterator"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// Iterator resolves one hop by asking authorities or forwarders. It must come
+// back when ctx ends.
+type Iterator interface {
+	Resolve(ctx context.Context, r iterator.Request) iterator.Result
+}
+
+var (
+	errTooManyFlights = errors.New("too many flights")
+	errDeadline       = errors.New("resolution deadline")
+	errClosing        = errors.New("resolver is closing")
+)
+
+// Options of a Resolver. All are required unless a default is named.
+type Options struct {
+	Cache *cache.Cache
+	Clock *clock.Clock
+	// NewIterator makes the iterator, which finds name servers' addresses
+	// through the resolver it is for.
+	NewIterator func(iterator.Addresses) Iterator
+	Events      event.Sink // may be nil
+
+	Deadline        time.Duration // for one flight, and for one client's wait
+	UpstreamQueries int           // per client question
+	CNAMEHops       int           // aliases in a chain
+	Depth           int           // of name-server addresses needed for name-server addresses
+	Flights         int           // open at once
+
+	Minimal      bool           // leave out what the question did not ask for
+	SpecialNames bool           // answer RFC 6761 and 6303 names here
+	NotSpecial   []dnsname.Name // zones with servers of their own (forward, stub): never special
+
+	// Panicked hears of a programmer's error that a flight died of; without it
+	// the program ends.
+	Panicked func(value any, stack []byte)
+}
+
+// Resolver answers questions from the cache and through flights. It starts no
+// goroutine by itself; each flight is one, and Close waits for them.
+type Resolver struct {
+	cache     *cache.Cache
+	clock     *clock.Clock
+	iterator  Iterator
+	events    event.Sink
+	deadline  time.Duration
+	queries   int
+	cnameHops int
+	depth     int
+	minimal   bool
+	special   *specialNames
+	panicked  func(any, []byte)
+
+	flights *flights
+	base    context.Context // of all flights
+	cancel  context.CancelCauseFunc
+	running sync.WaitGroup
+
+	stats    counters
+	failures failureCounters
+}
+
+// New makes a resolver that is ready for questions.
+func New(o Options) *Resolver {
+	r := &Resolver{
+		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
+		queries: o.UpstreamQueries, cnameHops: o.CNAMEHops, depth: o.Depth,
+		minimal: o.Minimal, panicked: o.Panicked, flights: newFlights(o.Flights),
+	}
+	if o.SpecialNames {
+		r.special = newSpecialNames(o.NotSpecial)
+	}
+	r.base, r.cancel = context.WithCancelCause(context.Background())
+	r.iterator = o.NewIterator(r)
+	return r
+}
+
+// Close ends all flights and waits until they are gone. Their clients get
+// SERVFAIL.
+func (r *Resolver) Close() {
+	r.cancel(errClosing)
+	r.running.Wait()
+}
+
+// Resolve answers a question, at the latest when the resolution deadline after
+// the question's arrival has passed or ctx ends.
+func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
+	if q.Type == wire.TypeANY {
+		return r.any(&q)
+	}
+	if a := r.special.answer(&q, r.clock.Now()); a != nil {
+		return a
+	}
+	if !q.RD {
+		return r.fromCache(&q)
+	}
+	wait := r.deadline - r.clock.Now().Sub(q.Arrival)
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, errDeadline)
+	defer cancel()
+	stop := context.AfterFunc(r.base, cancel)
+	defer stop()
+	t := trail{r: r, q: &q, name: q.Name, job: job{budget: iterator.NewBudget(r.queries)}}
+	return t.walk(ctx)
+}
+
+// fromCache answers a question without RD: what the cache has, else a refusal,
+// so that nobody can use the resolver as an authority (RFC 8914 §4.21).
+func (r *Resolver) fromCache(q *Query) *Answer {
+	t := trail{r: r, q: q, name: q.Name}
+	for len(t.chain) <= r.cnameHops {
+		h, ok := t.known(r.clock.Now())
+		if !ok || t.visited(h.Target) {
+			break
+		}
+		t.chain = append(t.chain, h)
+		if h.Target == "" {
+			return t.finish(h)
+		}
+		t.name = h.Target
+	}
+	return failed(q, true, &ede.Error{Code: ede.NotAuthoritative, ID: "NORD", Text: "recursion was not asked for, and it is not in the cache"})
+}
+
+// any answers ANY with one synthesised record (RFC 8482 §4.2): asking many
+// servers for everything serves amplification only.
+func (r *Resolver) any(q *Query) *Answer {
+	const hinfo = "\x07RFC8482\x00"
+	set := rrset.Set{Name: q.Name, Type: wire.TypeHINFO, TTL: anyTTL, Data: rrset.Packed(nil).Append([]byte(hinfo))}
+	now := r.clock.Now()
+	e := cache.Entry{Kind: cache.Data, Name: q.Name, Type: wire.TypeHINFO, Set: set, Stored: now, Expiry: now.Add(anyTTL * time.Second)}
+	return &Answer{Chain: []Hop{{Entry: e}}, At: now, Name: q.Name, Type: q.Type}
+}
+
+// anyTTL is in seconds: such answers may be kept for long, they never change.
+const anyTTL = 3600
+
+// Addresses finds a name server's addresses for the iterator (see
+// [iterator.Addresses]): through flights, on the asking flight's budget.
+func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
+	if from.Depth+1 > r.depth {
+		r.budget(job{from: from.Flight}, "depth")
+		return nil, &ede.Error{Code: ede.NoReachableAuthority, ID: "DEEP", Text: "name servers' names depend on each other too deeply at " + host.String()}
+	}
+	q := Query{Name: host, Type: typ, RD: true, Arrival: r.clock.Now()}
+	t := trail{r: r, q: &q, name: host, job: job{from: from.Flight, budget: from.Budget, depth: from.Depth + 1}}
+	a := t.walk(ctx)
+	if len(a.Errors) > 0 {
+		if a.Errors[0].ID == "LOOP" {
+			return nil, iterator.ErrLoop
+		}
+		return nil, a.Errors[0]
+	}
+	return addressesOf(a), nil
+}
+
+// addressesOf lists the addresses in an answer's last hop, none for a denial.
+func addressesOf(a *Answer) []netip.Addr {
+	var list []netip.Addr
+	last := &a.Chain[len(a.Chain)-1].Entry
+	if last.Kind == cache.Data && (last.Type == wire.TypeA || last.Type == wire.TypeAAAA) {
+		for rd := range last.Set.Data.All() {
+			if addr, ok := netip.AddrFromSlice(rd); ok {
+				list = append(list, addr)
+			}
+		}
+	}
+	return list
+}
+
+// budget tells that a work bound was hit.
+func (r *Resolver) budget(j job, bound string) {
+	r.stats.budget.Add(1)
+	r.events.Emit(event.BudgetHit{At: r.clock.Now(), Flight: j.from, Bound: bound})
+}

@@ -1,0 +1,193 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/iterator"
+	"lastgood/internal/wire"
+)
+
+// trail is one question's way along its aliases, a hop at a time: each comes
+// from the cache or from a flight of its own.
+type trail struct {
+	r     *Resolver
+	q     *Query
+	job   job
+	name  dnsname.Name  // of the hop that is looked for
+	chain []Hop         // found so far
+	have  []cache.Entry // brought by this question's flights: also what may not be cached (TTL 0)
+}
+
+// walk follows the trail to its end. The chain is answered whole or not at all.
+func (t *trail) walk(ctx context.Context) *Answer {
+	for {
+		hop, fail := t.hop(ctx)
+		if fail != nil {
+			return fail
+		}
+		t.chain = append(t.chain, hop)
+		if hop.Target == "" {
+			return t.finish(hop)
+		}
+		if len(t.chain) > t.r.cnameHops {
+			t.r.budget(t.job, "cname-hops")
+			return failed(t.q, false, &ede.Error{Code: ede.Other, ID: "CHOP", Text: "too many aliases from " + t.q.Name.String()})
+		}
+		if t.visited(hop.Target) {
+			return failed(t.q, false, &ede.Error{Code: ede.InvalidData, ID: "CLUP", Text: "aliases lead in a circle at " + hop.Target.String()})
+		}
+		t.name = hop.Target
+	}
+}
+
+// visited tells whether a name is already a hop of the chain.
+func (t *trail) visited(name dnsname.Name) bool {
+	for i := range t.chain {
+		h := &t.chain[i]
+		if name == h.Alias || h.Alias == "" && name == h.Entry.Name {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *trail) finish(last Hop) *Answer {
+	a := &Answer{Chain: t.chain, At: t.r.clock.Now(), DO: t.q.DO, Name: t.q.Name, Type: t.q.Type}
+	switch {
+	case last.Entry.Kind == cache.NXDomain:
+		a.Rcode = wire.RcodeNXDomain
+	case last.Alias != "": // a DNAME whose result is too long (RFC 6672 §2.2)
+		a.Rcode = wire.RcodeYXDomain
+	case !t.r.minimal:
+		t.r.embellish(a, &last.Entry)
+	}
+	return a
+}
+
+// hop finds what speaks for the trail's present name: fresh in the cache, or
+// brought by a flight.
+func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
+	for tries := 0; ; tries++ {
+		now := t.r.clock.Now()
+		if h, ok := t.known(now); ok {
+			return h, nil
+		}
+		if fail := t.remembered(now); fail != nil {
+			return Hop{}, fail
+		}
+		res, started, err := t.r.fly(ctx, flightKey{t.name, t.q.Type}, t.job)
+		if err != nil {
+			return Hop{}, t.r.unflown(t.q, err)
+		}
+		t.have = append(t.have, res.Entries...)
+		if h, ok := t.among(t.have); ok {
+			return h, nil
+		}
+		// The budget of a flight is that of whoever began it; one who joined may try with its own, once.
+		if res.Budget && !started && tries == 0 {
+			t.r.cache.Recovered(cache.Question{Name: t.name, Type: t.q.Type})
+			t.r.stats.restarts.Add(1)
+			continue
+		}
+		return Hop{}, failed(t.q, res.Refused, cause(res.Failure))
+	}
+}
+
+// cause guards against a result without any.
+func cause(e *ede.Error) *ede.Error {
+	if e == nil {
+		return &ede.Error{Code: ede.Other, ID: "NOAN", Text: "the resolution brought no answer"}
+	}
+	return e
+}
+
+// remembered answers from the failure table (RFC 9520 §3.2), nil without an entry.
+func (t *trail) remembered(now clock.Mono) *Answer {
+	f, ok := t.r.cache.Failure(now, cache.Question{Name: t.name, Type: t.q.Type})
+	if !ok {
+		return nil
+	}
+	t.r.stats.remembered.Add(1)
+	return failed(t.q, f.Refused, cause(f.Cause), &ede.Error{Code: ede.CachedError, ID: "RFAI", Text: "remembered failure"})
+}
+
+// unflown tells a client why its question has no flight, or why it does not
+// wait for it any longer.
+func (r *Resolver) unflown(q *Query, err error) *Answer {
+	var e *ede.Error
+	switch {
+	case errors.Is(err, iterator.ErrLoop):
+		e = &ede.Error{Code: ede.NoReachableAuthority, ID: "LOOP", Text: "name servers that need each other"}
+	case errors.Is(err, errTooManyFlights):
+		r.stats.tooMany.Add(1)
+		e = &ede.Error{Code: ede.Other, ID: "FULL", Text: "too many questions are being resolved"}
+	case errors.Is(err, errClosing):
+		e = &ede.Error{Code: ede.NotReady, ID: "STOP", Text: "the resolver is stopping"}
+	default:
+		e = &ede.Error{Code: ede.NoReachableAuthority, ID: "DEAD", Text: "no answer within the resolution deadline"}
+	}
+	return failed(q, false, e)
+}
+
+// known looks for the hop in what the flights brought and in the cache, the
+// name itself first, then a DNAME above it (RFC 6672 §3.2).
+func (t *trail) known(now clock.Mono) (Hop, bool) {
+	if h, ok := t.among(t.have); ok {
+		return h, true
+	}
+	var rd cache.Reader
+	if hit, ok := t.r.cache.Lookup(&rd, now, t.name, t.q.Type); ok {
+		return t.step(hit.Entry()), true
+	}
+	for up := t.name; !up.IsRoot(); {
+		up = up.Parent()
+		if hit, ok := t.r.cache.Lookup(&rd, now, up, wire.TypeDNAME); ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME {
+			return t.step(hit.Entry()), true
+		}
+	}
+	return Hop{}, false
+}
+
+// among finds the hop in a list of entries.
+func (t *trail) among(entries []cache.Entry) (Hop, bool) {
+	for i := range entries {
+		if e := &entries[i]; e.Name == t.name && (e.Kind == cache.NXDomain || e.Type == t.q.Type) {
+			return t.step(*e), true
+		}
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind != cache.Data {
+			continue
+		}
+		if e.Type == wire.TypeCNAME && e.Name == t.name || e.Type == wire.TypeDNAME && t.name.Below(e.Name) {
+			return t.step(*e), true
+		}
+	}
+	return Hop{}, false
+}
+
+// step makes a hop of an entry that speaks for the present name.
+func (t *trail) step(e cache.Entry) Hop {
+	h := Hop{Entry: e}
+	if e.Kind != cache.Data || e.Name == t.name && e.Type == t.q.Type {
+		return h
+	}
+	to, ok := e.Set.Target()
+	switch {
+	case !ok:
+	case e.Type == wire.TypeCNAME:
+		h.Target = to
+	case e.Type == wire.TypeDNAME:
+		h.Alias = t.name
+		if name, err := t.name.Rebase(e.Name, to); err == nil {
+			h.Target = name
+		}
+	}
+	return h
+}

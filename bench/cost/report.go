@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+)
+
+// report writes the figures as Markdown, with the machine and the versions.
+func report(ctx context.Context, results []result, rounds, seconds int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# CPU per question\n\n%s, %d cores, %s; %s; %d rounds of %d s, interleaved, servers on core %s, load on core %s.\n\n",
+		cpuModel(), runtime.NumCPU(), runtime.GOOS, versions(ctx), rounds, seconds, serverCore, loadCore)
+	b.WriteString("| workload | server | µs/question: least | median | most | of Unbound's median | questions/s (median) | RSS MiB |\n|---|---|---|---|---|---|---|---|\n")
+	for _, w := range workloads {
+		var reference float64
+		for _, name := range []string{"unbound", "lastgood"} {
+			var cost, rate, memory []float64
+			for _, r := range results {
+				if r.server == name && r.workload == w.name {
+					cost, rate, memory = append(cost, r.micros), append(rate, r.rate), append(memory, r.memory)
+				}
+			}
+			lo, mid, hi := spread(cost)
+			_, perSecond, _ := spread(rate)
+			_, rss, _ := spread(memory)
+			if name == "unbound" {
+				reference = mid
+			}
+			fmt.Fprintf(&b, "| %s | %s | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f |\n", w.name, name, lo, mid, hi, mid/reference, perSecond, rss)
+		}
+	}
+	return b.String()
+}
+
+func cpuModel() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown CPU"
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimLeft(strings.TrimSpace(name), ": \t")
+		}
+	}
+	return "unknown CPU"
+}
+
+func versions(ctx context.Context) string {
+	first := func(args ...string) string {
+		out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+		if err != nil && len(out) == 0 {
+			return args[0] + " (version unknown)"
+		}
+		line, _, _ := strings.Cut(string(out), "\n")
+		return strings.TrimSpace(line)
+	}
+	return strings.Join([]string{runtime.Version(), "Unbound " + first("/usr/sbin/unbound", "-V"), first("/usr/sbin/nsd", "-v"), first("dnsperf", "-h")}, "; ")
+}

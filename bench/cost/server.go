@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Ports of the run, all on loopback.
+const (
+	resolverPort  = 5390
+	authorityPort = 5391
+)
+
+// Servers run on the first core, what loads and feeds them on the second.
+const (
+	serverCore = "0"
+	loadCore   = "1"
+)
+
+// server is a resolver to be measured.
+type server struct {
+	name string
+	args []string
+}
+
+func servers(dir, binary string) []server {
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		text = fmt.Sprintf(text, resolverPort, authorityPort)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			panic(err)
+		}
+		return path
+	}
+	return []server{
+		{"unbound", []string{"unbound", "-d", "-c", write("unbound.conf", unboundConf)}},
+		{"lastgood", []string{binary, "serve", "--config", write("lastgood.yaml", lastgoodConf)}},
+	}
+}
+
+// The peers are configured alike: one thread, iterator only, minimal
+// responses, cache large enough for all names, no logging of queries.
+const unboundConf = `server:
+  interface: 127.0.0.1@%d
+  num-threads: 1
+  so-reuseport: no
+  module-config: "iterator"
+  minimal-responses: yes
+  rrset-cache-size: 256m
+  msg-cache-size: 128m
+  do-not-query-localhost: no
+  do-daemonize: no
+  use-syslog: no
+  username: ""
+  chroot: ""
+  pidfile: ""
+  use-caps-for-id: yes
+  outgoing-range: 4096
+  num-queries-per-thread: 4096
+  verbosity: 0
+remote-control:
+  control-enable: no
+stub-zone:
+  name: "bench."
+  stub-addr: 127.0.0.1@%d
+  stub-no-cache: no
+`
+
+const lastgoodConf = `listen: ["dns://127.0.0.1:%d"]
+control: {listen: "off"}
+cache: {size: 384MiB}
+recursion: {do-not-query: []}
+limits: {clients-waiting: 20000, outstanding-per-client: 20000}
+stub: [{zone: "bench.", servers: ["127.0.0.1:%d"]}]
+log: {level: error}
+`
+
+// process is a running server.
+type process struct {
+	cmd *exec.Cmd
+}
+
+func (s server) start(ctx context.Context) (*process, error) {
+	return startPinned(ctx, serverCore, s.args, resolverPort)
+}
+
+// startPinned starts a program on one core and waits until it takes TCP
+// connections on its port.
+func startPinned(ctx context.Context, core string, args []string, port int) (*process, error) {
+	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", core}, args...)...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "PATH="+os.Getenv("PATH")+":/usr/sbin")
+	if path, err := exec.LookPath("/usr/sbin/" + args[0]); err == nil {
+		cmd.Args[3] = path
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{cmd}
+	for range 100 {
+		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 100*time.Millisecond)
+		if err == nil {
+			conn.Close()
+			return p, nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	p.stop()
+	return nil, fmt.Errorf("%s does not listen on port %d", args[0], port)
+}
+
+func (p *process) stop() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { p.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(15 * time.Second):
+		p.cmd.Process.Kill()
+		<-done
+	}
+}
+
+// cpu is the process's user and system time, all threads.
+func (p *process) cpu() (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+2:]))
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("unreadable /proc stat of %d", p.cmd.Process.Pid)
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
+	return time.Duration(user+system) * tick, nil
+}
+
+// memory is the process's resident set in MiB.
+func (p *process) memory() float64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	pages, err := strconv.ParseFloat(strings.Fields(string(data))[1], 64)
+	if err != nil {
+		return 0
+	}
+	return pages * float64(os.Getpagesize()) / (1 << 20)
+}
+
+// correct checks one answer before anything is counted.
+func (p *process) correct(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "dig", "@127.0.0.1", "-p", strconv.Itoa(resolverPort), "+short", "+tries=1", "check.bench.").Output()
+	if err != nil || strings.TrimSpace(string(out)) != "192.0.2.1" {
+		return fmt.Errorf("wrong answer before the run: %q, %v", out, err)
+	}
+	return nil
+}
+
+// startNSD serves the zone bench., where every name exists.
+func startNSD(ctx context.Context, dir string) (*process, error) {
+	zone := "$TTL 86400\n@ SOA ns.bench. hostmaster.bench. 1 3600 600 604800 300\n@ NS ns\nns A 127.0.0.1\n* A 192.0.2.1\n"
+	conf := fmt.Sprintf(`server:
+  ip-address: 127.0.0.1@%d
+  database: ""
+  zonesdir: "%s"
+  pidfile: "%[2]s/nsd.pid"
+  xfrdfile: "%[2]s/xfrd.state"
+  zonelistfile: "%[2]s/zone.list"
+  logfile: "%[2]s/nsd.log"
+  username: ""
+  server-count: 1
+remote-control:
+  control-enable: no
+zone:
+  name: "bench."
+  zonefile: "bench.zone"
+`, authorityPort, dir)
+	for name, text := range map[string]string{"bench.zone": zone, "nsd.conf": conf} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return startPinned(ctx, loadCore, []string{"nsd", "-d", "-c", filepath.Join(dir, "nsd.conf")}, authorityPort)
+}

@@ -1,0 +1,3 @@
+module lastgood/bench
+
+go 1.26

@@ -1,0 +1,3 @@
+module lastgood/conformance
+
+go 1.26

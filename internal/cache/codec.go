@@ -42,7 +42,7 @@ const elsewhere = 0xff
 
 const maxProofs = 255
 
-// record is what encode needs beside the entry.
+// stamp is what encode needs beside the entry.
 type stamp struct {
 	tag    uint32
 	gen    uint32
@@ -88,6 +88,9 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 	}
 	return dst
 }
+
+// setGen puts the generation of tombstones into a record.
+func setGen(rec []byte, gen uint32) { binary.LittleEndian.PutUint32(rec[8:], gen) }
 
 func appendSet(dst []byte, s *rrset.Set) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.TTL))

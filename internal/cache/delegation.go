@@ -8,7 +8,11 @@ import (
 	"lastgood/internal/dnsname"
 )
 
-const delegationShards = 32
+// Bounds of the number of shards, and how much each should have at least.
+const (
+	delegationShards    = 32
+	delegationShardSize = 64 << 10
+)
 
 // evictionSample bounds how many delegations are looked at to choose one that
 // has to go.
@@ -24,7 +28,7 @@ type delegations struct {
 	count  atomic.Int64
 	bytes  atomic.Int64
 	evicts atomic.Uint64
-	shards [delegationShards]delegationShard
+	shards []delegationShard
 }
 
 type delegationShard struct {
@@ -46,14 +50,15 @@ type cut struct {
 }
 
 func (t *delegations) init(budget int64, h hasher, tb *tombs) {
-	t.limit, t.hash, t.tombs = budget/delegationShards, h, tb
+	t.shards = make([]delegationShard, min(max(budget/delegationShardSize, 1), delegationShards))
+	t.limit, t.hash, t.tombs = budget/int64(len(t.shards)), h, tb
 	for i := range t.shards {
 		t.shards[i].byCut = map[dnsname.Name]*cut{}
 	}
 }
 
 func (t *delegations) shard(name dnsname.Name) *delegationShard {
-	return &t.shards[t.hash.name(name)>>32%delegationShards]
+	return &t.shards[t.hash.name(name)>>32%uint64(len(t.shards))]
 }
 
 // PutDelegation stores what a referral taught and replaces what was known of
@@ -70,7 +75,7 @@ func (c *Cache) PutDelegation(now clock.Mono, d *Delegation) {
 	}
 	nd.Cut = cloneName(nd.Cut)
 	t := &c.delegations
-	e := &cut{d: &nd, gen: t.tombs.gen.Load(), cost: delegationCost(&nd)}
+	e := &cut{d: &nd, cost: delegationCost(&nd)}
 	if e.cost > t.limit {
 		t.evicts.Add(1)
 		return
@@ -78,6 +83,7 @@ func (c *Cache) PutDelegation(now clock.Mono, d *Delegation) {
 	s := t.shard(nd.Cut)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	e.gen = t.tombs.gen.Load()
 	if old, ok := s.byCut[nd.Cut]; ok {
 		e.asked.Store(old.asked.Load())
 		t.remove(s, old)

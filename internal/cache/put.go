@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/stale"
+	"lastgood/internal/wire"
+)
+
+// maxPooled bounds the encoding buffers that are kept.
+const maxPooled = 16 << 10
+
+// Put stores a copy of e, which replaces and evicts what contradicts it at the
+// same name: the entry or denial of the type, for an NXDomain everything, and
+// CNAME against other types (RFC 2181 §10.1). It is false, and nothing
+// changes, if the lifetime within the bounds is zero, if something that would
+// have to go is fresh and of higher rank (RFC 2181 §5.4.1), if the entry is
+// malformed or larger than half a shard. A denial's rank is that of an answer
+// of its message.
+func (c *Cache) Put(now clock.Mono, e *Entry) bool {
+	negative := e.Kind != Data
+	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
+	if st.ttl == 0 || !storable(e) {
+		return false
+	}
+	st.until = c.opt.Stale.Until(now, st.expiry(), negative)
+	hash := c.hash.name(e.Name)
+	st.tag = uint32(hash)
+	buf := c.store.records.Get().(*[]byte)
+	*buf = encode((*buf)[:0], e, st)
+	ok := c.store.shard(hash).put(now, e, st.tag, *buf)
+	if cap(*buf) <= maxPooled {
+		c.store.records.Put(buf)
+	}
+	return ok
+}
+
+// put stores a record, which lacks nothing but its generation.
+func (s *shard) put(now clock.Mono, e *Entry, tag uint32, rec []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(rec) > s.maxRecord() {
+		s.counts.oversize++
+		return false
+	}
+	var all [MaxTypes]ref
+	same := s.ofName(all[:0], tag, e.Name)
+	if s.outranked(now, e, same) {
+		s.counts.outranked++
+		return false
+	}
+	setGen(rec, s.tombs.gen.Load())
+	code := codeOf(e.Kind, e.Type)
+	s.begin()
+	defer s.end()
+	queue, mark := s.displace(now, e, same)
+	if s.haunted(tag, code) {
+		queue = mainQueue
+	}
+	s.settleDue(now, dueEachPut)
+	s.makeRoom(cellsFor(len(rec)), now)
+	s.insert(rec, code, queue, mark)
+	s.counts.puts++
+	return true
+}
+
+// ofName collects the entries of a name; there are no more than MaxTypes.
+func (s *shard) ofName(dst []ref, tag uint32, name dnsname.Name) []ref {
+	x := s.index.Load()
+	i := x.home(tag)
+	for range x.slots {
+		v := x.at(i)
+		if v == 0 {
+			break
+		}
+		if slotTag(v) == tag && s.name(slotRef(v)) == name {
+			dst = append(dst, slotRef(v))
+		}
+		i = x.next(i)
+	}
+	return dst
+}
+
+// outranked tells whether e would have to displace something better.
+func (s *shard) outranked(now clock.Mono, e *Entry, same []ref) bool {
+	for _, r := range same {
+		meta := s.meta(r)
+		if metaRankOf(meta) > e.Rank && now < s.expiry(r) &&
+			contradict(e.Kind, e.Type, metaKindOf(meta), metaType(meta)) && !s.buried(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// displace removes what contradicts e, and one entry more if the name has too
+// many. It tells where e belongs: in the place of the one it replaces.
+func (s *shard) displace(now clock.Mono, e *Entry, same []ref) (queue int, mark uint32) {
+	left := len(same)
+	var rest [MaxTypes]ref
+	keep := rest[:0]
+	for _, r := range same {
+		meta := s.meta(r)
+		kind, typ := metaKindOf(meta), metaType(meta)
+		if !contradict(e.Kind, e.Type, kind, typ) {
+			keep = append(keep, r)
+			continue
+		}
+		why := contradicted
+		switch {
+		case s.buried(r):
+			why = buried
+		case s.state(r, now) == stale.Gone:
+			why = wasGone
+		}
+		if typ == e.Type && why != buried {
+			if kind == e.Kind && why != wasGone {
+				why = replaced
+			}
+			queue, mark = s.standing(r)
+		}
+		s.remove(r, why)
+		left--
+	}
+	if left >= MaxTypes {
+		s.remove(s.oldest(now, keep), tooManyTypes)
+	}
+	return queue, mark
+}
+
+// standing is the queue and mark that pass on to an entry's replacement.
+func (s *shard) standing(r ref) (queue int, mark uint32) {
+	mark = s.slab.mark(r)
+	if queueOf(s.meta(r)) == mainQueue || mark&(markFreq|markStale) != 0 {
+		queue = mainQueue
+	}
+	return queue, mark & markFreq
+}
+
+// oldest chooses among entries of a name: one that is gone, else the one that
+// was stored first.
+func (s *shard) oldest(now clock.Mono, among []ref) ref {
+	first := among[0]
+	for _, r := range among {
+		if s.state(r, now) == stale.Gone {
+			return r
+		}
+		if s.stored(r) < s.stored(first) {
+			first = r
+		}
+	}
+	return first
+}
+
+func (s *shard) state(r ref, now clock.Mono) stale.State {
+	return stale.StateOf(now, s.expiry(r), s.staleUntil(r))
+}
+
+// contradict tells whether an entry (kind a, type at) cannot stand beside
+// another of the same name.
+func contradict(a Kind, at wire.Type, b Kind, bt wire.Type) bool {
+	switch {
+	case a == NXDomain || b == NXDomain || at == bt:
+		return true
+	case besideAlias(at) || besideAlias(bt):
+		return false
+	}
+	return a == Data && at == wire.TypeCNAME || b == Data && bt == wire.TypeCNAME
+}
+
+// besideAlias tells which types may stand beside a CNAME: those of RFC 2181
+// §10.1 and RFC 4035 §2.5, and DS, which is the parent's word (RFC 4035 §2.4).
+func besideAlias(t wire.Type) bool {
+	switch t {
+	case wire.TypeSIG, wire.TypeKEY, wire.TypeNXT, wire.TypeRRSIG, wire.TypeNSEC, wire.TypeDS:
+		return true
+	}
+	return false
+}

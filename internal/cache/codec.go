@@ -181,28 +181,39 @@ func (c *cursor) set() (ttl uint32, data, sigs rrset.Packed) {
 	return ttl, rrset.Packed(c.take(nd)), rrset.Packed(c.take(ns))
 }
 
-// decode makes a Hit that aliases rec. False: rec is no record.
-func decode(rec []byte) (Hit, bool) {
+// decode makes h a Hit that aliases rec. False: rec is no record.
+func decode(h *Hit, rec []byte) bool {
 	if len(rec) < headLen {
-		return Hit{}, false
+		return false
 	}
 	w0, w1 := binary.LittleEndian.Uint64(rec), binary.LittleEndian.Uint64(rec[8:])
-	h := Hit{
-		gen:    uint32(w1),
-		ttl:    uint32(w1 >> 32),
-		stored: clock.Mono(binary.LittleEndian.Uint64(rec[16:])),
-		meta:   binary.LittleEndian.Uint64(rec[24:]),
-	}
-	h.expiry = h.stored.Add(time.Duration(h.ttl) * time.Second)
+	h.rec = rec
+	h.gen, h.ttl = uint32(w1), uint32(w1>>32)
+	h.stored = clock.Mono(binary.LittleEndian.Uint64(rec[16:]))
+	h.meta = binary.LittleEndian.Uint64(rec[24:])
+	h.expiry = h.stored.Add(seconds(h.ttl))
 	h.until = h.expiry.Add(time.Duration(w0>>32) * time.Millisecond)
-	c := cursor{b: rec[headLen:]}
-	h.name = c.take(h.meta >> metaName & 0xff)
-	h.cut = c.name(h.name, byte(h.meta>>metaCut))
-	if h.Kind() == Data {
-		h.setTTL, h.data, h.sigs = c.set()
+	n := int(h.meta >> metaName & 0xff)
+	if n == 0 || headLen+n > len(rec) {
+		return false
 	}
-	h.proof = c.b
-	return h, !c.bad && len(h.name) > 0
+	c := cursor{b: rec[headLen+n:]}
+	if off := byte(h.meta >> metaCut); off == elsewhere {
+		c.take(uint64(c.byte()))
+	} else if int(off) >= n {
+		return false
+	}
+	h.setTTL, h.dataAt, h.sigsAt = 0, 0, 0
+	if h.Kind() == Data {
+		h.setTTL = uint32(c.uvarint())
+		nd, ns := c.uvarint(), c.uvarint()
+		h.dataAt = uint32(len(rec) - len(c.b))
+		c.take(nd)
+		h.sigsAt = uint32(len(rec) - len(c.b))
+		c.take(ns)
+	}
+	h.proofAt = uint32(len(rec) - len(c.b))
+	return !c.bad
 }
 
 // cloneName copies a name that may be an alias.

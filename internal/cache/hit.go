@@ -16,16 +16,16 @@ import (
 // and ends with the Reader's next Lookup; Entry makes a copy that lasts.
 // Nothing but Entry allocates.
 type Hit struct {
-	meta       uint64
-	stored     clock.Mono
-	expiry     clock.Mono
-	until      clock.Mono
-	gen        uint32
-	ttl        uint32
-	setTTL     uint32
-	name, cut  []byte
-	data, sigs rrset.Packed
-	proof      []byte
+	rec    []byte
+	meta   uint64
+	stored clock.Mono
+	expiry clock.Mono
+	until  clock.Mono
+	gen    uint32
+	ttl    uint32
+	setTTL uint32
+	// Where in rec the RRset's data, its signatures and the proof begin.
+	dataAt, sigsAt, proofAt uint32
 }
 
 // Kind says what the entry holds.
@@ -42,10 +42,16 @@ func (h *Hit) Rank() Rank { return Rank(h.meta >> metaRank & 3) }
 func (h *Hit) Security() rrset.Security { return rrset.Security(h.meta >> metaSecurity & 7) }
 
 // Name is the owner.
-func (h *Hit) Name() dnsname.Name { return dnsname.Alias(h.name) }
+func (h *Hit) Name() dnsname.Name { return dnsname.Alias(h.name()) }
+
+func (h *Hit) name() []byte { return h.rec[headLen:][:h.meta>>metaName&0xff] }
 
 // Cut is the zone that gave the entry; empty when it was not told.
-func (h *Hit) Cut() dnsname.Name { return dnsname.Alias(h.cut) }
+func (h *Hit) Cut() dnsname.Name {
+	n := h.name()
+	c := cursor{b: h.rec[headLen+len(n):]}
+	return dnsname.Alias(c.name(n, byte(h.meta>>metaCut)))
+}
 
 // Stored is when the entry was put.
 func (h *Hit) Stored() clock.Mono { return h.stored }
@@ -75,14 +81,19 @@ func (h *Hit) TTL(now clock.Mono) uint32 {
 func (h *Hit) State(now clock.Mono) stale.State { return stale.StateOf(now, h.expiry, h.until) }
 
 // Data is the record data of an entry of kind Data, else empty.
-func (h *Hit) Data() rrset.Packed { return h.data }
+func (h *Hit) Data() rrset.Packed { return rrset.Packed(h.rec[h.dataAt:h.sigsAt:h.sigsAt]) }
 
 // Sigs are the signatures that cover Data.
-func (h *Hit) Sigs() rrset.Packed { return h.sigs }
+func (h *Hit) Sigs() rrset.Packed {
+	if h.Kind() != Data {
+		return nil
+	}
+	return rrset.Packed(h.rec[h.sigsAt:h.proofAt:h.proofAt])
+}
 
 // Set is the RRset of an entry of kind Data, with the TTL it was received with.
 func (h *Hit) Set() rrset.Set {
-	return rrset.Set{Name: h.Name(), Type: h.Type(), TTL: h.setTTL, Data: h.data, Sigs: h.sigs}
+	return rrset.Set{Name: h.Name(), Type: h.Type(), TTL: h.setTTL, Data: h.Data(), Sigs: h.Sigs()}
 }
 
 // ProofLen is the number of proof sets.
@@ -92,10 +103,11 @@ func (h *Hit) ProofLen() int { return int(h.meta >> metaProofs & 0xff) }
 // then what proves the denial or wildcard. TTL is the one it was received
 // with. The Set aliases the hit.
 func (h *Hit) ProofAt(i int) rrset.Set {
-	c := cursor{b: h.proof}
+	c := cursor{b: h.rec[h.proofAt:]}
+	own := h.name()
 	var s rrset.Set
 	for range min(i+1, h.ProofLen()) {
-		s.Name = dnsname.Alias(c.name(h.name, c.byte()))
+		s.Name = dnsname.Alias(c.name(own, c.byte()))
 		if t := c.take(2); t != nil {
 			s.Type = wire.Type(binary.LittleEndian.Uint16(t))
 		}

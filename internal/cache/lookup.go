@@ -23,6 +23,10 @@ const attempts = 24
 // Reader is the scratch memory of one goroutine that looks things up: the Hit
 // of its last Lookup aliases it. Its zero value is ready.
 type Reader struct {
+	// Alias is for the caller: a place for the name that a Hit leads to, which
+	// the next Lookup is to find.
+	Alias [dnsname.MaxLen]byte
+
 	buf    []byte
 	stripe uint32 // of the counters, with stripeCount added so that 0 is none
 }
@@ -39,12 +43,16 @@ func (r *Reader) room(n int) []byte {
 	return r.buf[:n]
 }
 
-// want is what a lookup is after.
+// want is what a lookup is after, and what it found.
 type want struct {
 	tag  uint32
 	typ  wire.Type
 	now  clock.Mono
 	name dnsname.Name
+
+	hit   Hit
+	found ref // 0: nothing
+	alias bool
 }
 
 // Lookup finds what speaks for (name, t) at a moment, fresh or stale: the data
@@ -56,100 +64,93 @@ func (c *Cache) Lookup(r *Reader, now clock.Mono, name dnsname.Name, t wire.Type
 	hash := c.hash.name(name)
 	s := c.store.shard(hash)
 	w := want{tag: uint32(hash), typ: t, now: now, name: name}
-	h, at, ok := s.lookup(r, &w)
+	s.lookup(r, &w)
 	n := c.store.stripe(r)
-	if !ok {
+	if w.found == 0 {
 		n.misses.Add(1)
 		return Hit{}, false
 	}
-	old := h.State(now) == stale.Stale
-	s.slab.asked(at, old)
+	old := w.hit.State(now) == stale.Stale
+	s.slab.asked(w.found, old)
 	if old {
 		n.stale.Add(1)
 	} else {
 		n.hits.Add(1)
 	}
-	return h, true
+	return w.hit, true
 }
 
-func (s *shard) lookup(r *Reader, w *want) (Hit, ref, bool) {
+func (s *shard) lookup(r *Reader, w *want) {
 	for range attempts {
-		if h, at, clean := s.find(r, w); clean {
-			return h, at, at != 0
+		if s.find(r, w) {
+			return
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h, at, _ := s.find(r, w)
-	return h, at, at != 0
+	s.find(r, w)
 }
 
-// find walks the index without a lock. Unless clean, a writer was there and
-// the result means nothing. at 0: there is no such entry.
-func (s *shard) find(r *Reader, w *want) (h Hit, at ref, clean bool) {
+// find walks the index without a lock. False: a writer was there and what was
+// found means nothing.
+func (s *shard) find(r *Reader, w *want) bool {
 	seq := s.seq.Load()
 	if seq&1 != 0 {
-		return Hit{}, 0, false
+		return false
 	}
-	h, at, alias := s.walk(r, w, seq, false)
-	if at == 0 && alias {
-		h, at, _ = s.walk(r, w, seq, true)
+	w.found, w.alias = 0, false
+	s.walk(r, w, seq, false)
+	if w.found == 0 && w.alias {
+		s.walk(r, w, seq, true)
 	}
-	return h, at, s.seq.Load() == seq
+	return s.seq.Load() == seq
 }
 
 // walk looks at the slots of a tag: for the type itself, or in its absence for
-// an alias or NXDomain, of which it tells whether it saw one.
-func (s *shard) walk(r *Reader, w *want, seq uint64, instead bool) (h Hit, at ref, alias bool) {
+// an alias or NXDomain, of which it notes whether it saw one.
+func (s *shard) walk(r *Reader, w *want, seq uint64, instead bool) {
 	x := s.index.Load()
 	other := codeOf(NoData, w.typ)
 	i := x.home(w.tag)
 	for range x.slots {
 		v := x.at(i)
 		if v == 0 {
-			break
+			return
 		}
 		if slotTag(v) == w.tag {
 			code := slotCode(v)
 			special := code < codeOther
-			alias = alias || special
-			if special && (instead || w.typ == wire.TypeCNAME) || !instead && code == other {
-				if h, ok := s.candidate(r, w, slotRef(v), seq, instead); ok {
-					return h, slotRef(v), alias
-				}
+			w.alias = w.alias || special
+			if (special && (instead || w.typ == wire.TypeCNAME) || !instead && code == other) &&
+				s.candidate(r, w, slotRef(v), seq, instead) {
+				w.found = slotRef(v)
+				return
 			}
 		}
 		i = x.next(i)
 	}
-	return Hit{}, 0, alias
 }
 
 // candidate copies an entry and tells whether it is what is wanted.
-func (s *shard) candidate(r *Reader, w *want, at ref, seq uint64, instead bool) (Hit, bool) {
+func (s *shard) candidate(r *Reader, w *want, at ref, seq uint64, instead bool) bool {
 	c, base := s.slab.at(at)
 	if c == nil {
-		return Hit{}, false
+		return false
 	}
 	n := int(atomic.LoadUint64(&c.words[base+wordLink]) >> 32)
 	room := (n + 7) &^ 7
 	if n < headLen || n > s.maxRecord() || room > cap(r.buf) && s.seq.Load() != seq {
-		return Hit{}, false
+		return false
 	}
 	buf := r.room(room)
-	if !s.slab.read(buf, at) {
-		return Hit{}, false
+	h := &w.hit
+	if !s.slab.read(buf, at) || !decode(h, buf[:n]) ||
+		string(h.name()) != string(w.name) || h.State(w.now) == stale.Gone {
+		return false
 	}
-	h, ok := decode(buf[:n])
-	if !ok || string(h.name) != string(w.name) || h.State(w.now) == stale.Gone {
-		return Hit{}, false
-	}
+	fits := h.Kind() != NXDomain && h.Type() == w.typ
 	if instead {
-		ok = h.Kind() == NXDomain || h.Kind() == Data && h.Type() == wire.TypeCNAME
-	} else {
-		ok = h.Kind() != NXDomain && h.Type() == w.typ
+		fits = h.Kind() == NXDomain || h.Kind() == Data && h.Type() == wire.TypeCNAME
 	}
-	if !ok || s.tombs.covers(w.name, h.gen) {
-		return Hit{}, false
-	}
-	return h, true
+	return fits && !s.tombs.covers(w.name, h.gen)
 }

@@ -16,14 +16,16 @@ const maxPooled = 16 << 10
 // changes, if the lifetime within the bounds is zero, if something that would
 // have to go is fresh and of higher rank (RFC 2181 §5.4.1), if the entry is
 // malformed or larger than half a shard. A denial's rank is that of an answer
-// of its message.
+// of its message. In any case e learns its times within the bounds, so that
+// whoever waited for it tells the same TTL as the cache.
 func (c *Cache) Put(now clock.Mono, e *Entry) bool {
 	negative := e.Kind != Data
 	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
+	st.until = c.opt.Stale.Until(now, st.expiry(), negative)
+	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
 	if st.ttl == 0 || !storable(e) {
 		return false
 	}
-	st.until = c.opt.Stale.Until(now, st.expiry(), negative)
 	hash := c.hash.name(e.Name)
 	st.tag = uint32(hash)
 	buf := c.store.records.Get().(*[]byte)

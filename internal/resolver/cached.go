@@ -17,22 +17,21 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		return Outcome{}, false
 	}
 	mark := b.Mark()
-	var alias [dnsname.MaxLen]byte // holds the present hop's name once an alias was followed
-	name := q.Name
+	name, fits := q.Name, true
 	for range r.cnameHops + 1 {
 		hit, ok := r.cache.Lookup(reader, q.Arrival, name, q.Type)
 		if !ok || hit.State(q.Arrival) != stale.Fresh {
 			break
 		}
-		fits := writeHit(b, name, &hit, q)
-		if !fits || hit.Kind() != cache.Data || hit.Type() == q.Type {
+		fits = fits && writeHit(b, name, &hit, q)
+		if hit.Kind() != cache.Data || hit.Type() == q.Type {
 			return Outcome{Rcode: rcodeOf(hit.Kind()), Truncated: !fits}, true
 		}
-		n := target(alias[:], &hit)
+		n := target(reader.Alias[:], &hit)
 		if n == 0 {
 			break
 		}
-		name = dnsname.Alias(alias[:n])
+		name = dnsname.Alias(reader.Alias[:n])
 	}
 	b.Rewind(mark)
 	return Outcome{}, false

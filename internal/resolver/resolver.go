@@ -126,12 +126,15 @@ func (r *Resolver) fromCache(q *Query) *Answer {
 	t := trail{r: r, q: q, name: q.Name}
 	for len(t.chain) <= r.cnameHops {
 		h, ok := t.known(r.clock.Now())
-		if !ok || t.visited(h.Target) {
+		if !ok {
 			break
 		}
 		t.chain = append(t.chain, h)
 		if h.Target == "" {
 			return t.finish(h)
+		}
+		if t.visited(h.Target) {
+			break
 		}
 		t.name = h.Target
 	}

@@ -55,6 +55,8 @@ func newTest(t *testing.T, change func(*Options), s script) (*Resolver, *scripte
 
 func name(s string) dnsname.Name { return dnsname.MustParse(s) }
 
+func newClock() *clock.Clock { return clock.New() }
+
 func entry(owner string, t wire.Type, ttl uint32, rdata ...string) cache.Entry {
 	e := cache.Entry{Kind: cache.Data, Name: name(owner), Type: t, Rank: cache.RankAuthAnswer, TTL: ttl, Cut: dnsname.Root}
 	e.Set = rrset.Set{Name: e.Name, Type: t, TTL: ttl}

@@ -234,10 +234,10 @@ func FuzzText(f *testing.F) {
 		f.Add(uint16(s.t), s.rdata)
 	}
 	f.Fuzz(func(t *testing.T, typ uint16, rdata []byte) {
-		if len(rdata) > 4096 { // the library's reader has bounds of its own
-			return
+		if len(rdata) <= 255 { // the library's reader has bounds of its own
+			checkText(t, wire.Type(typ), rdata)
 		}
-		checkText(t, wire.Type(typ), rdata)
+		_ = Text(wire.Type(typ), rdata)
 		checkCanonical(t, wire.Type(typ), rdata)
 	})
 }

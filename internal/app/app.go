@@ -1,0 +1,169 @@
+// Package app joins the packages into a running resolver. It is the only
+// place that knows both the configuration and what it configures.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/config"
+	"lastgood/internal/control"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/listener"
+	"lastgood/internal/resolver"
+	"lastgood/internal/upstream"
+)
+
+// Options of an App. Only Config and Log are required.
+type Options struct {
+	Config *config.Config
+	Log    *slog.Logger
+	Events event.Sink // hears everything that happens, besides the log
+
+	// The network, for simulations; the system's when nil.
+	Upstream upstream.Network
+	Listen   listener.Network
+
+	Hints []cache.NameServer // in place of the configuration's root hints
+	Seed  uint64             // of server choice and hashing; 0 takes a random one
+}
+
+// App is a resolver with everything around it.
+type App struct {
+	o        Options
+	clock    *clock.Clock
+	cache    *cache.Cache
+	infra    *infra.Infra
+	upstream *upstream.Upstream
+	resolver *resolver.Resolver
+	listener *listener.Listener
+	control  *control.Server
+
+	counts eventCounts
+
+	ready  atomic.Bool
+	failed chan error
+	end    context.CancelFunc
+	tasks  sync.WaitGroup
+}
+
+// New builds an App. Nothing runs and no address is opened before Start.
+func New(o Options) (*App, error) {
+	a := &App{o: o, clock: clock.New(), failed: make(chan error, 4)}
+	if err := a.build(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Resolver answers questions without a listener; it works before Start too.
+func (a *App) Resolver() *resolver.Resolver { return a.resolver }
+
+// Clock is the app's clock.
+func (a *App) Clock() *clock.Clock { return a.clock }
+
+// Listening lists where questions are taken, after Start.
+func (a *App) Listening() []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, e := range a.listener.Endpoints() {
+		if e.Transport == event.UDP {
+			list = append(list, e.Addr)
+		}
+	}
+	return list
+}
+
+// ControlAddr is where the control address is, "" without one.
+func (a *App) ControlAddr() string {
+	if a.control == nil {
+		return ""
+	}
+	return a.control.Addr()
+}
+
+// Failed gives what ended a part of the program that should have gone on.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Start opens the addresses and begins to answer. After an error nothing runs.
+func (a *App) Start() error {
+	ctx, end := context.WithCancel(context.Background())
+	a.end = end
+	if err := a.startControl(); err != nil {
+		end()
+		return err
+	}
+	if err := a.listener.Start(); err != nil {
+		return errors.Join(err, a.Stop(ctx))
+	}
+	a.tasks.Go(func() { a.sweep(ctx) })
+	a.ready.Store(true)
+	return nil
+}
+
+func (a *App) startControl() error {
+	c := a.o.Config.Control
+	if !c.Listen.Enabled() || a.o.Listen != nil { // a simulated network has no control address
+		return nil
+	}
+	token := ""
+	if c.TokenFile != "" {
+		var err error
+		if token, err = control.ReadToken(c.TokenFile); err != nil {
+			return err
+		}
+	}
+	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log})
+	if err != nil {
+		return err
+	}
+	a.control = s
+	a.tasks.Go(func() {
+		if err := s.Serve(); err != nil {
+			a.failed <- fmt.Errorf("control: %w", err)
+		}
+	})
+	return nil
+}
+
+// sweepInterval is how often what expired is tidied away in the background.
+const sweepInterval = 10 * time.Second
+
+func (a *App) sweep(ctx context.Context) {
+	timer := time.NewTimer(sweepInterval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			a.cache.Sweep(a.clock.Now())
+			timer.Reset(sweepInterval)
+		}
+	}
+}
+
+// Stop takes no more questions, answers those in flight as long as ctx allows,
+// and ends everything.
+func (a *App) Stop(ctx context.Context) error {
+	a.ready.Store(false)
+	err := a.listener.Shutdown(ctx)
+	a.resolver.Close()
+	a.upstream.Close()
+	if a.control != nil {
+		err = errors.Join(err, a.control.Shutdown(ctx))
+	}
+	if a.end != nil {
+		a.end()
+	}
+	a.tasks.Wait()
+	return err
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+	"net/netip"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/config"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/iterator"
+	"lastgood/internal/listener"
+	"lastgood/internal/resolver"
+	"lastgood/internal/stale"
+	"lastgood/internal/upstream"
+)
+
+// build makes every part from the configuration. The parts know nothing of it:
+// each has plain options of its own.
+func (a *App) build() error {
+	hints := a.o.Hints
+	if hints == nil {
+		var err error
+		if hints, err = rootHints(a.o.Config.Recursion.RootHints); err != nil {
+			return err
+		}
+	}
+	secrets, err := cookieSecrets(a.o.Config.Server)
+	if err != nil {
+		return err
+	}
+	seed := a.o.Seed
+	if seed == 0 {
+		var b [8]byte
+		rand.Read(b[:]) // never fails
+		seed = binary.NativeEndian.Uint64(b[:])
+	}
+	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.o.Events)
+	a.cache = cache.New(cacheOptions(a.o.Config, seed))
+	rec := a.o.Config.Recursion
+	a.infra = infra.New(infra.Options{Rand: mathrand.New(mathrand.NewPCG(seed, 1)), IPv4: rec.IPv4, IPv6: rec.IPv6})
+	a.upstream = upstream.New(upstream.Options{
+		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(a.o.Config.Limits.UDPSize),
+		CaseRandomisation: rec.CaseRandomisation, Cookies: true, DoNotQuery: rec.DoNotQuery, Events: events,
+	})
+	a.resolver = resolver.New(a.resolverOptions(events, func(addresses iterator.Addresses) resolver.Iterator {
+		return iterator.New(a.iteratorOptions(events, addresses, hints, seed))
+	}))
+	a.listener = listener.New(a.listenerOptions(secrets))
+	return nil
+}
+
+func cacheOptions(c *config.Config, seed uint64) cache.Options {
+	return cache.Options{
+		Size: int64(c.Cache.Size), MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL,
+		MinNegativeTTL: c.Cache.MinNegativeTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
+		Stale:      stale.Policy{Enabled: c.Stale.Enabled, Max: c.Stale.MaxStale, Negative: c.Stale.MaxStaleNegative},
+		FailureMin: c.Limits.FailureMin, FailureMax: c.Limits.FailureMax, Seed: seed,
+	}
+}
+
+func (a *App) iteratorOptions(events event.Sink, addresses iterator.Addresses, hints []cache.NameServer, seed uint64) iterator.Options {
+	rec, limits := a.o.Config.Recursion, a.o.Config.Limits
+	mode := map[string]iterator.Mode{"relaxed": iterator.Relaxed, "strict": iterator.Strict, "off": iterator.Off}
+	return iterator.Options{
+		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Addresses: addresses, Clock: a.clock,
+		Rand: mathrand.New(mathrand.NewPCG(seed, 2)), Events: events,
+		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), IPv4: rec.IPv4, IPv6: rec.IPv6,
+		Allowed: func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
+		Limits: iterator.Limits{
+			Records: limits.RecordsPerSection, CNAMEHops: limits.CNAMEHops, NSLookups: limits.NSLookups, Depth: limits.Depth,
+		},
+	}
+}
+
+func within(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// zones joins what the configuration says of forward and stub zones.
+func zones(c *config.Config) []iterator.Zone {
+	var list []iterator.Zone
+	for _, f := range c.Forward {
+		list = append(list, iterator.Zone{Name: f.Zone, Forward: true, Servers: targets(f.To), Fallback: f.Fallback})
+	}
+	for _, s := range c.Stub {
+		list = append(list, iterator.Zone{Name: s.Zone, Servers: targets(s.Servers), Fallback: s.Fallback})
+	}
+	return list
+}
+
+func targets(endpoints []config.Endpoint) []iterator.Target {
+	list := make([]iterator.Target, len(endpoints))
+	for i, e := range endpoints {
+		list[i] = iterator.Target{Addr: e.Addr, Host: e.Host, TCP: e.Scheme == "tcp"}
+	}
+	return list
+}
+
+func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addresses) resolver.Iterator) resolver.Options {
+	c := a.o.Config
+	var own []dnsname.Name
+	for _, z := range zones(c) {
+		own = append(own, z.Name)
+	}
+	return resolver.Options{
+		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Events: events,
+		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries, CNAMEHops: c.Limits.CNAMEHops,
+		Depth: c.Limits.Depth, Flights: c.Limits.Flights,
+		Minimal: c.Recursion.MinimalResponses, SpecialNames: c.Recursion.SpecialNames, NotSpecial: own,
+		Panicked: a.panicked,
+	}
+}
+
+// panicked reports a programmer's error that one question ended with. The
+// program goes on: its other users are not to suffer.
+func (a *App) panicked(value any, stack []byte) {
+	a.counts.panics.Add(1)
+	a.o.Log.Error("internal error: please report it", "panic", value, "stack", string(stack))
+}
+
+func (a *App) listenerOptions(secrets [][16]byte) listener.Options {
+	c := a.o.Config
+	o := listener.Options{
+		Resolver: a.resolver, Clock: a.clock, Log: a.o.Log, Network: a.o.Listen, Allow: c.Clients.Allow,
+		UDPSize: int(c.Limits.UDPSize), Version: c.Server.Version, ID: c.Server.ID,
+		Cookies: c.Server.Cookies, CookieSecrets: secrets,
+		Limits: listener.Limits{
+			Waiting: c.Limits.ClientsWaiting, WaitingPerClient: c.Limits.OutstandingPerClient,
+			Connections: c.Limits.TCPConnections, ConnectionsPerClient: c.Limits.TCPConnectionsPerClient,
+			Pipeline: c.Limits.TCPPipeline, Idle: c.Limits.TCPIdleTimeout,
+		},
+	}
+	for _, e := range c.Listen {
+		o.Addresses = append(o.Addresses, e.Addr)
+	}
+	return o
+}

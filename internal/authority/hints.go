@@ -1,0 +1,63 @@
+package authority
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/miekg/dns"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/dnsname"
+)
+
+// maxHints bounds the name servers of a hints file.
+const maxHints = 100
+
+// ReadHints reads the root's name servers from a file in zone-file form, as
+// InterNIC publishes it. Every server must have an address.
+func ReadHints(file string, r io.Reader) ([]cache.NameServer, error) {
+	var servers []cache.NameServer
+	addrs := map[dnsname.Name][]netip.Addr{}
+	parser := dns.NewZoneParser(r, ".", file)
+	parser.SetDefaultTTL(3600000)
+	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
+		owner, err := dnsname.Parse(rr.Header().Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", file, rr.Header().Name, err)
+		}
+		switch rr := rr.(type) {
+		case *dns.NS:
+			host, err := dnsname.Parse(rr.Ns)
+			if err != nil || !owner.IsRoot() {
+				return nil, fmt.Errorf("%s: %q: hints name the servers of the root only", file, rr)
+			}
+			servers = append(servers, cache.NameServer{Name: host})
+		case *dns.A:
+			addrs[owner] = append(addrs[owner], addr(rr.A))
+		case *dns.AAAA:
+			addrs[owner] = append(addrs[owner], addr(rr.AAAA))
+		}
+		if len(servers) > maxHints {
+			return nil, fmt.Errorf("%s: more than %d root servers", file, maxHints)
+		}
+	}
+	if err := parser.Err(); err != nil {
+		return nil, err
+	}
+	for i := range servers {
+		servers[i].Addrs = addrs[servers[i].Name]
+		if len(servers[i].Addrs) == 0 {
+			return nil, fmt.Errorf("%s: no A or AAAA record for %s", file, servers[i].Name)
+		}
+	}
+	if len(servers) == 0 {
+		return nil, fmt.Errorf("%s: no name server for the root: give records such as `. NS a.root-servers.net.`", file)
+	}
+	return servers, nil
+}
+
+func addr(ip []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"lastgood/internal/app"
+	"lastgood/internal/config"
+)
+
+// stopTimeout is how long a stop waits for questions that are in flight.
+const stopTimeout = 12 * time.Second
+
+type serveOptions struct {
+	config string
+}
+
+func serveCommand() *command {
+	return &command{
+		name: "serve", args: "[--config FILE]",
+		short: "run the resolver",
+		long: `Without a configuration file it listens on 127.0.0.1:5300, UDP and TCP, and
+resolves from the built-in root hints. It ends on SIGINT and SIGTERM after
+answering what is in flight.`,
+		example: []string{"lastgood serve", "lastgood serve --config /etc/lastgood/lastgood.yaml"},
+		flags: func(fs *flag.FlagSet) any {
+			o := new(serveOptions)
+			fs.StringVar(&o.config, "config", "", "the configuration `file`")
+			return o
+		},
+		run: func(ctx context.Context, e *env, opts any, args []string) error {
+			if len(args) > 0 {
+				return usagef("serve takes no arguments, only --config FILE")
+			}
+			cfg, err := loadConfig(opts.(*serveOptions).config)
+			if err != nil {
+				return err
+			}
+			a, err := app.New(app.Options{Config: cfg, Log: newLog(e.stderr, cfg.Log)})
+			if err != nil {
+				return err
+			}
+			return runApp(ctx, e, a, func() { greet(e.stdout, a) })
+		},
+	}
+}
+
+// runApp starts an app and keeps it until ctx ends.
+func runApp(ctx context.Context, e *env, a *app.App, started func()) error {
+	if err := a.Start(); err != nil {
+		return err
+	}
+	started()
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-a.Failed():
+	}
+	fmt.Fprintln(e.stdout, "stopping: answering what is in flight")
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := a.Stop(stop); err != nil && failed == nil {
+		failed = err
+	}
+	return failed
+}
+
+// greet says where the resolver listens and what to try.
+func greet(w io.Writer, a *app.App) {
+	for _, addr := range a.Listening() {
+		fmt.Fprintf(w, "lastgood %s answers on %s (UDP and TCP)\n", version(), addr)
+	}
+	if c := a.ControlAddr(); c != "" {
+		fmt.Fprintf(w, "metrics and health: http://%s/metrics\n", c)
+	}
+	if l := a.Listening(); len(l) > 0 {
+		fmt.Fprintf(w, "try: dig @%s -p %d www.example.com\n", l[0].Addr(), l[0].Port())
+		fmt.Fprintf(w, "     lastgood query --server %s www.example.com\n", l[0])
+		fmt.Fprintf(w, "     lastgood query --trace www.example.com    (every step, resolved by itself)\n")
+	}
+}
+
+func newLog(w io.Writer, c config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,93 @@
+// Package scenario tests the whole program: each file below this folder is a
+// story that the real app (internal/app) plays on a simulated network under
+// virtual time, with authorities that answer from zone files. The folder is
+// named after the RFC that the story is about. docs/rfc.md maps clauses to
+// files. The package holds tests only; nothing may import it.
+//
+//	go test ./scenario/ -run TestScenarios/rfc2308
+//
+// # A file
+//
+// A scenario is a txtar archive. Its comment is the script, its files are
+// zones, "-- example.zone --" being that of example. (root.zone the root's),
+// and perhaps the configuration, "-- lastgood.yaml --". It begins with "# "
+// lines that name the clause and say what must be true:
+//
+//	# RFC 2308 §5: a negative answer lives for the lesser of the SOA record's
+//	# TTL and its MINIMUM field.
+//	server ns1.example. 192.0.2.53 example.
+//	ask nope.example. A
+//	  rcode NXDOMAIN
+//	  ttl 60
+//	after 61s
+//	ask nope.example. A
+//	  upstream 1
+//	-- example.zone --
+//	@ 3600 SOA ns1 admin 1 7200 900 1209600 60
+//
+// What a file leaves out is made up: the root server a.root. at 192.0.2.1
+// (unless somebody serves the root); SOA and NS records of a zone that has
+// none; and in the zone above each zone with servers its delegation with glue,
+// unless that one names it. The resolver's hints are the servers of the root.
+//
+// # Statements
+//
+// A statement begins at the left margin; a " # " begins a comment.
+//
+//	server NAME ADDR[,ADDR…] [ZONE[=FILE]…] [latency=10ms] [jitter=…] [loss=…] [mtu=…] [no-tcp] [no-hint] [port=53]
+//	    an authority; latency is one way; later servers may come at any time
+//	hint NAME ADDR[,ADDR…]         another root hint, of nobody perhaps
+//	config KEY=VALUE…              in place of lastgood.yaml; before the first question
+//	at 59s / after 5s              go on at that time since the beginning / that much later
+//	ask NAME TYPE [option…] [&]    ask, and wait for the reply (not with &)
+//	wait                           for all that were asked with &
+//	flood N NAME TYPE [option…]    N clients ask the same at one instant
+//	raw HEX… [tcp|conn=ID]         send any octets
+//	check                          expectations about what happened since the latest mark
+//	mark                           counting for check begins here
+//	fault SERVER FAULT [zone=Z]    misbehave from now on (authority.Fault), "off" ends it
+//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [drop]
+//	    what a server says instead of the truth; * is any name or type; beneath
+//	    it rcode, flags, answer, authority and additional lines. Without those
+//	    the true reply is cut, delayed, or comes after forged ones.
+//	zone ZONE FILE|none [SERVER]   replace the data of a zone now
+//	outage NAME blackhole|refuse D the machine, or the process on it, is dead for so long
+//	partition NAME / heal NAME     nothing passes between the resolver and NAME
+//	link NAME [latency=] [jitter=] [loss=] [mtu=]
+//	open ID [from=ADDR]            a TCP connection of a client; ask has conn=ID
+//	close ID
+//	closed ID D..D                 wait until the resolver closes it, after so long
+//	replies ID NAME…               the order in which replies came on it so far
+//
+// Options of ask and flood: tcp, norec, do, cd, ad, noedns, size=1232, version=0,
+// class=IN, opcode=QUERY, id=N, from=ADDR, conn=ID, nsid, keepalive, cookie
+// (or cookie=HEX), timeout=30s.
+//
+// # Expectations
+//
+// They stand indented beneath what they are about. Counts and durations are
+// exact, or a range: 2..4, <=4, >=2.
+//
+//	rcode NOERROR
+//	no-reply
+//	answer NAME TTL TYPE DATA      all of the answer section, in order; TTL may be * or a range
+//	answer none
+//	authority …, additional …      likewise (OPT aside)
+//	ttl 60                         the least of the answer section, else the SOA record's
+//	flags rd ra                    all of qr's neighbours, or +aa -tc for some
+//	ede 22 [text]                  an extended error; ede none
+//	edns size=1232 version=0 [do]  the OPT record; edns none
+//	option nsid|cookie|keepalive [HEX|none]
+//	took 400ms..600ms
+//	size <=1232
+//	records >=1
+//	upstream 3                     queries to authorities since the statement began
+//	queries SERVER [NAME [TYPE]] 2 of these, so many; * is any
+//	asked SERVER NAME TYPE [tcp]   all that was asked, in order, one line a query
+//	event KIND [field=value…]      the program told that since the statement began; ~ for =: contains
+//	no-event KIND [field=value…]
+//
+// Whatever is expected, each reply must bear the question's id, opcode,
+// question and case, fit the client, and list aliases first and in order. At
+// the end the app stops, and no goroutine and no socket may be left.
+package scenario

@@ -1,0 +1,498 @@
+package scenario
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"lastgood/internal/event"
+)
+
+// outcome is what expectations are held against.
+type outcome struct {
+	reply   *reply // nil for check
+	queries []query
+	events  []event.Event
+}
+
+// expectation is one kind of line. Where many lines of a kind stand beneath a
+// statement and whole is set, they are one expectation.
+type expectation struct {
+	ofReply bool
+	whole   bool
+	check   func(*outcome, []string) error
+	// wrong makes the contrary of a line, which must not hold; see TestBite.
+	wrong func(rest string) string
+}
+
+// huge is a number that nothing reaches.
+const huge = "999999999"
+
+var expectations = map[string]expectation{ // constant in effect
+	"rcode":      {true, false, checkRcode, func(s string) string { return other(s, "YXRRSET", "NXRRSET") }},
+	"no-reply":   {true, false, checkSilence, nil},
+	"answer":     {true, true, sectionCheck(func(m *dns.Msg) []dns.RR { return m.Answer }), wrongRecord},
+	"authority":  {true, true, sectionCheck(func(m *dns.Msg) []dns.RR { return m.Ns }), wrongRecord},
+	"additional": {true, true, sectionCheck(func(m *dns.Msg) []dns.RR { return m.Extra }), wrongRecord},
+	"ttl":        {true, false, checkTTL, constant(huge)},
+	"flags":      {true, false, checkFlags, wrongFlags},
+	"ede":        {true, false, checkEDE, constant("65000")},
+	"edns":       {true, false, checkEDNS, func(s string) string { return other(s, "none", "size=1") }},
+	"option":     {true, false, checkOption, wrongOption},
+	"took":       {true, false, checkTook, constant("99h")},
+	"size":       {true, false, checkSize, constant(huge)},
+	"records":    {true, false, checkRecords, constant(huge)},
+	"upstream":   {false, false, checkUpstream, constant(huge)},
+	"queries":    {false, false, checkQueries, wrongLast},
+	"asked":      {false, true, checkAsked, func(s string) string { return "nobody. " + s }},
+	"event":      {false, false, checkEvent, func(s string) string { return s + " flight=" + huge + " asked.name=wrong." }},
+	"no-event":   {false, false, checkNoEvent, nil},
+}
+
+func constant(text string) func(string) string { return func(string) string { return text } }
+
+// other gives a, or b where the text is a already.
+func other(text, a, b string) string {
+	if text == a {
+		return b
+	}
+	return a
+}
+
+func wrongRecord(rest string) string {
+	if rest == "none" {
+		return "wrong.invalid. 1 A 192.0.2.1"
+	}
+	_, behind, _ := strings.Cut(rest, " ")
+	return "wrong.invalid. " + strings.TrimSpace(behind)
+}
+
+// wrongFlags turns the first flag around.
+func wrongFlags(rest string) string {
+	words := strings.Fields(rest)
+	switch words[0][0] {
+	case '+':
+		words[0] = "-" + words[0][1:]
+	case '-':
+		words[0] = "+" + words[0][1:]
+	default:
+		words = words[1:]
+		if len(words) == 0 {
+			words = []string{"tc"}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func wrongOption(rest string) string {
+	kind, value, _ := strings.Cut(rest, " ")
+	if value == "none" {
+		return kind
+	}
+	return kind + " none"
+}
+
+func wrongLast(rest string) string {
+	words := strings.Fields(rest)
+	words[len(words)-1] = huge
+	return strings.Join(words, " ")
+}
+
+// group is lines that are one expectation.
+type group struct {
+	at   string
+	verb string
+	rest []string
+}
+
+// groups gathers the lines of a block.
+func groupsOf(block []line) (list []*group) {
+	for _, l := range block {
+		i := slices.IndexFunc(list, func(g *group) bool { return g.verb == l.verb })
+		if i >= 0 && expectations[l.verb].whole {
+			list[i].rest = append(list[i].rest, l.rest)
+			continue
+		}
+		list = append(list, &group{l.at, l.verb, []string{l.rest}})
+	}
+	return list
+}
+
+// expect holds an outcome against the block of a statement.
+func (w *world) expect(st *step, o *outcome) error {
+	silent := slices.ContainsFunc(st.block, func(l line) bool { return l.verb == "no-reply" })
+	if o.reply != nil && o.reply.msg == nil && !silent {
+		return fmt.Errorf("%w after %v", o.reply.err, o.reply.took)
+	}
+	for _, g := range groupsOf(st.block) {
+		w.groups++
+		if w.bite {
+			if err := g.bite(o); err != nil {
+				return &failure{g.at, err}
+			}
+			continue
+		}
+		if err := expectations[g.verb].check(o, g.rest); err != nil {
+			return &failure{g.at, fmt.Errorf("%w%s", err, show(o.reply))}
+		}
+	}
+	return nil
+}
+
+// bite turns the expectation around and complains when it still holds.
+func (g *group) bite(o *outcome) error {
+	e, contrary := expectations[g.verb], slices.Clone(g.rest)
+	switch {
+	case g.verb == "no-reply":
+		return nil // would be a reply, and that is checked before
+	case g.verb == "no-event":
+		e, contrary = expectations["event"], g.rest
+	default:
+		contrary[0] = e.wrong(contrary[0])
+	}
+	if e.check(o, contrary) == nil {
+		return fmt.Errorf("%s %s holds, and so does %s", g.verb, g.rest[0], contrary[0])
+	}
+	return nil
+}
+
+// show is a reply as dig shows it.
+func show(r *reply) string {
+	if r == nil || r.msg == nil {
+		return ""
+	}
+	return fmt.Sprintf("\nreply after %v, %d octets:\n%s", r.took, r.size, r.msg)
+}
+
+func checkRcode(o *outcome, rest []string) error {
+	// An extended rcode is told in the OPT record, which the library merges.
+	got := dns.RcodeToString[o.reply.msg.Rcode]
+	if o.reply.msg.Rcode == dns.RcodeBadVers {
+		got = "BADVERS" // 16 is BADSIG too
+	}
+	if got != rest[0] {
+		return fmt.Errorf("want rcode %s, got %s", rest[0], got)
+	}
+	return nil
+}
+
+func checkSilence(o *outcome, _ []string) error {
+	if o.reply.msg != nil {
+		return errors.New("want no reply")
+	}
+	if !errors.Is(o.reply.err, errNoReply) && !errors.Is(o.reply.err, errClosed) {
+		return o.reply.err
+	}
+	return nil
+}
+
+// sectionCheck compares a section, OPT aside, with lines.
+func sectionCheck(of func(*dns.Msg) []dns.RR) func(*outcome, []string) error {
+	return func(o *outcome, rest []string) error {
+		var got []dns.RR
+		for _, rr := range of(o.reply.msg) {
+			if rr.Header().Rrtype != dns.TypeOPT {
+				got = append(got, rr)
+			}
+		}
+		if len(rest) == 1 && rest[0] == "none" {
+			rest = nil
+		}
+		for i, text := range rest {
+			if i >= len(got) {
+				return fmt.Errorf("want %s, got no more", text)
+			}
+			if err := sameRecord(text, got[i]); err != nil {
+				return err
+			}
+		}
+		if len(got) > len(rest) {
+			return fmt.Errorf("want %d records, got %d", len(rest), len(got))
+		}
+		return nil
+	}
+}
+
+// sameRecord compares a record with NAME TTL TYPE DATA.
+func sameRecord(text string, got dns.RR) error {
+	words := strings.Fields(text)
+	if len(words) < 4 {
+		return fmt.Errorf("want NAME TTL TYPE DATA, not %q", text)
+	}
+	ttl, err := parseSpan(words[1], plainNumber)
+	if err != nil {
+		return err
+	}
+	words[1] = "0"
+	want, err := record(strings.Join(words, " "))
+	if err != nil {
+		return err
+	}
+	same := dns.Copy(got)
+	same.Header().Ttl = 0
+	same.Header().Name = strings.ToLower(same.Header().Name)
+	want.Header().Name = strings.ToLower(want.Header().Name)
+	if plain(same) != plain(want) || !ttl.contains(int64(got.Header().Ttl)) {
+		return fmt.Errorf("want %s, got %s", text, plain(got))
+	}
+	return nil
+}
+
+func checkTTL(o *outcome, rest []string) error {
+	s, err := parseSpan(rest[0], plainNumber)
+	if err != nil {
+		return err
+	}
+	list := o.reply.msg.Answer
+	if len(list) == 0 {
+		list = o.reply.msg.Ns
+	}
+	least := int64(-1)
+	for _, rr := range list {
+		if ttl := int64(rr.Header().Ttl); least < 0 || ttl < least {
+			least = ttl
+		}
+	}
+	if !s.contains(least) {
+		return fmt.Errorf("want ttl %s, got %d", rest[0], least)
+	}
+	return nil
+}
+
+func checkFlags(o *outcome, rest []string) error {
+	m := o.reply.msg
+	is := map[string]bool{"aa": m.Authoritative, "tc": m.Truncated, "rd": m.RecursionDesired,
+		"ra": m.RecursionAvailable, "ad": m.AuthenticatedData, "cd": m.CheckingDisabled}
+	exact := map[string]bool{}
+	for _, word := range strings.Fields(rest[0]) {
+		name := strings.TrimLeft(word, "+-")
+		if _, ok := is[name]; !ok {
+			return fmt.Errorf("unknown flag %q", name)
+		}
+		switch {
+		case name == word:
+			exact[word] = true
+		case is[name] != (word[0] == '+'):
+			return fmt.Errorf("want flag %s", word)
+		}
+	}
+	for name, set := range is {
+		if len(exact) > 0 && exact[name] != set {
+			return fmt.Errorf("want flags %s: %s is %v", rest[0], name, set)
+		}
+	}
+	return nil
+}
+
+func checkEDE(o *outcome, rest []string) error {
+	var got []string
+	code, text, _ := strings.Cut(rest[0], " ")
+	if opt := o.reply.msg.IsEdns0(); opt != nil {
+		for _, option := range opt.Option {
+			e, ok := option.(*dns.EDNS0_EDE)
+			if !ok {
+				continue
+			}
+			if strconv.Itoa(int(e.InfoCode)) == code && strings.Contains(e.ExtraText, text) {
+				return nil
+			}
+			got = append(got, fmt.Sprintf("%d (%s)", e.InfoCode, e.ExtraText))
+		}
+	}
+	if code == "none" && len(got) == 0 {
+		return nil
+	}
+	return fmt.Errorf("want ede %s, got %q", rest[0], got)
+}
+
+func checkEDNS(o *outcome, rest []string) error {
+	opt := o.reply.msg.IsEdns0()
+	if (opt == nil) != (rest[0] == "none") {
+		return fmt.Errorf("want edns %s, got %v", rest[0], opt)
+	}
+	if opt == nil {
+		return nil
+	}
+	has, err := optionsOf(strings.Fields(rest[0]), "size= version= do none")
+	if err != nil {
+		return err
+	}
+	for key, want := range has.vals {
+		got := map[string]string{"size": strconv.Itoa(int(opt.UDPSize())), "version": strconv.Itoa(int(opt.Version()))}[key]
+		if key == "do" && !opt.Do() || key != "do" && got != want {
+			return fmt.Errorf("want edns %s, got %s", rest[0], opt)
+		}
+	}
+	return nil
+}
+
+func checkOption(o *outcome, rest []string) error {
+	kind, want, _ := strings.Cut(rest[0], " ")
+	got := "none"
+	if opt := o.reply.msg.IsEdns0(); opt != nil {
+		for _, option := range opt.Option {
+			switch e := option.(type) {
+			case *dns.EDNS0_NSID:
+				if kind == "nsid" {
+					raw, err := hex.DecodeString(e.Nsid)
+					if err != nil {
+						return err
+					}
+					got = string(raw)
+				}
+			case *dns.EDNS0_COOKIE:
+				if kind == "cookie" {
+					got = e.Cookie
+				}
+			case *dns.EDNS0_TCP_KEEPALIVE:
+				if kind == "keepalive" {
+					got = (time.Duration(e.Timeout) * 100 * time.Millisecond).String()
+				}
+			}
+		}
+	}
+	switch {
+	case want == "" && got == "none", want != "" && !strings.HasPrefix(got, want):
+		return fmt.Errorf("want option %s, got %s", rest[0], got)
+	}
+	return nil
+}
+
+func checkTook(o *outcome, rest []string) error {
+	s, err := parseSpan(rest[0], durationNumber)
+	if err == nil && !s.contains(int64(o.reply.took)) {
+		return fmt.Errorf("want a reply after %s, got it after %v", rest[0], o.reply.took)
+	}
+	return err
+}
+
+func checkSize(o *outcome, rest []string) error {
+	return number("octets", o.reply.size, rest[0])
+}
+
+func checkRecords(o *outcome, rest []string) error {
+	return number("records in the answer", len(o.reply.msg.Answer), rest[0])
+}
+
+func number(what string, got int, want string) error {
+	s, err := parseSpan(want, plainNumber)
+	if err == nil && !s.contains(int64(got)) {
+		return fmt.Errorf("want %s %s, got %d", want, what, got)
+	}
+	return err
+}
+
+func checkUpstream(o *outcome, rest []string) error {
+	if err := number("upstream queries", len(o.queries), rest[0]); err != nil {
+		return fmt.Errorf("%w:%s", err, listed(o.queries))
+	}
+	return nil
+}
+
+// listed is queries one a line, the first of many.
+func listed(qs []query) string {
+	var b strings.Builder
+	for _, q := range qs[:min(len(qs), 60)] {
+		fmt.Fprintf(&b, "\n%12v  %s", q.at, q)
+	}
+	return b.String()
+}
+
+func checkQueries(o *outcome, rest []string) error {
+	words := strings.Fields(rest[0])
+	if len(words) < 2 || len(words) > 4 {
+		return errors.New("want: queries SERVER [NAME [TYPE]] COUNT")
+	}
+	fits := func(i int, text string) bool {
+		return i >= len(words)-1 || words[i] == "*" || strings.EqualFold(words[i], text)
+	}
+	n := 0
+	for _, q := range o.queries {
+		if fits(0, q.server) && fits(1, q.name) && fits(2, q.typ) {
+			n++
+		}
+	}
+	if err := number("queries "+strings.Join(words[:len(words)-1], " "), n, words[len(words)-1]); err != nil {
+		return fmt.Errorf("%w of:%s", err, listed(o.queries))
+	}
+	return nil
+}
+
+func checkAsked(o *outcome, rest []string) error {
+	fits := func(i int) bool {
+		if rest[i] == "none" {
+			return false
+		}
+		want, got := strings.Fields(rest[i]), strings.Fields(o.queries[i].String())
+		return slices.EqualFunc(want, got, func(a, b string) bool { return a == "*" || strings.EqualFold(a, b) })
+	}
+	if len(rest) == 1 && rest[0] == "none" {
+		rest = nil
+	}
+	for i := range max(len(rest), len(o.queries)) {
+		switch {
+		case i >= len(rest):
+			return fmt.Errorf("want no more than %d queries, got%s", i, listed(o.queries))
+		case i >= len(o.queries):
+			return fmt.Errorf("want %s asked, got nothing after%s", rest[i], listed(o.queries))
+		case !fits(i):
+			return fmt.Errorf("want %s asked at place %d, got%s", rest[i], i+1, listed(o.queries))
+		}
+	}
+	return nil
+}
+
+func checkEvent(o *outcome, rest []string) error {
+	words := strings.Fields(rest[0])
+	var same []string
+	for _, e := range o.events {
+		if eventName(e) != words[0] {
+			continue
+		}
+		ok, err := eventFits(e, words[1:])
+		if err != nil {
+			return err
+		}
+		if ok {
+			return nil
+		}
+		same = append(same, fieldsOf(reflect.ValueOf(e)))
+	}
+	return fmt.Errorf("want event %s, got of that kind\n  %s", rest[0], strings.Join(same[:min(20, len(same))], "\n  "))
+}
+
+func checkNoEvent(o *outcome, rest []string) error {
+	if checkEvent(o, rest) == nil {
+		return fmt.Errorf("there was an event %s", rest[0])
+	}
+	return nil
+}
+
+// eventFits compares fields, field.field=value or field~part.
+func eventFits(e event.Event, conditions []string) (bool, error) {
+	for _, c := range conditions {
+		i := strings.IndexAny(c, "=~")
+		if i < 0 {
+			return false, fmt.Errorf("want field=value, not %q", c)
+		}
+		v := reflect.ValueOf(e)
+		for part := range strings.SplitSeq(c[:i], ".") {
+			v = v.FieldByNameFunc(func(name string) bool { return strings.EqualFold(name, part) })
+			if !v.IsValid() {
+				return false, nil
+			}
+		}
+		got := fmt.Sprint(v.Interface())
+		if c[i] == '=' && !strings.EqualFold(got, c[i+1:]) || c[i] == '~' && !strings.Contains(got, c[i+1:]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,231 @@
+package scenario
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"lastgood/internal/event"
+	"lastgood/internal/simnet"
+)
+
+const (
+	maxTrace   = 120     // lines that a failure shows
+	maxQueries = 1 << 20 // and events that are kept
+)
+
+// query is one question that the resolver sent to an authority. Over TCP it
+// counts when it arrives, over UDP when it is sent, lost or not.
+type query struct {
+	at     time.Duration
+	server string // its name, or the address of nobody
+	name   string // lower case
+	typ    string
+	tcp    bool
+}
+
+func (q query) String() string {
+	s := q.server + " " + q.name + " " + q.typ
+	if q.tcp {
+		s += " tcp"
+	}
+	return s
+}
+
+// trace is everything that was sent and told.
+type trace struct {
+	w   *world
+	log safeBuffer
+
+	mu      sync.Mutex
+	lines   []string // the last ones
+	queries []query
+	events  []event.Event
+}
+
+func newTrace(w *world) *trace { return &trace{w: w} }
+
+// who gives an address its owner's name.
+func (w *world) who(a netip.AddrPort) string {
+	if a.Addr() == resolver4 || a.Addr() == resolver6 {
+		return "resolver"
+	}
+	for _, s := range w.servers {
+		for _, own := range s.addrs {
+			if own == a.Addr() {
+				return s.name
+			}
+		}
+	}
+	return a.Addr().String()
+}
+
+// packet is a tap on the network.
+func (t *trace) packet(p simnet.Packet) {
+	from, to := t.w.who(p.From), t.w.who(p.To)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.say(p.At, "%s > %s  %s  %s", from, to, fateOf(p.Fate), brief(p.Payload))
+	if from == "resolver" && len(p.Payload) > 2 && p.Payload[2]&0x80 == 0 {
+		t.sent(p.At, to, p.Payload, false)
+	}
+}
+
+func fateOf(f simnet.Fate) string {
+	if f == simnet.Passed {
+		return "udp"
+	}
+	return "udp " + strings.ToUpper(f.String())
+}
+
+func (t *trace) tcpQuery(s *server, msg []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.say(t.w.now(), "resolver > %s  tcp  %s", s.name, brief(msg))
+	t.sent(t.w.now(), s.name, msg, true)
+}
+
+func (t *trace) tcpReply(s *server, msg []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.say(t.w.now(), "%s > resolver  tcp  %s", s.name, brief(msg))
+}
+
+// sent counts a query. The lock is held.
+func (t *trace) sent(at time.Duration, server string, msg []byte, tcp bool) {
+	if name, typ, ok := questionOf(msg); ok && len(t.queries) < maxQueries {
+		t.queries = append(t.queries, query{at, server, name, typ, tcp})
+	}
+}
+
+// event is the app's sink.
+func (t *trace) event(e event.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.events) < maxQueries {
+		t.events = append(t.events, e)
+	}
+	switch e.(type) {
+	case event.FlightStarted, event.FlightEnded: // the packets tell as much
+	default:
+		t.say(t.w.now(), "    %s %s", eventName(e), fieldsOf(reflect.ValueOf(e)))
+	}
+}
+
+// say adds a line. The lock is held.
+func (t *trace) say(at time.Duration, format string, args ...any) {
+	if len(t.lines) >= 2*maxTrace {
+		t.lines = append([]string{"…"}, t.lines[maxTrace:]...)
+	}
+	t.lines = append(t.lines, fmt.Sprintf("%12v  ", at)+fmt.Sprintf(format, args...))
+}
+
+// String is what a failure shows.
+func (t *trace) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := t.lines
+	if len(lines) > maxTrace {
+		lines = lines[len(lines)-maxTrace:]
+	}
+	return strings.Join(lines, "\n") + "\nlog:\n" + t.log.String()
+}
+
+// questionOf reads the question of a message.
+func questionOf(msg []byte) (name, typ string, ok bool) {
+	m := new(dns.Msg)
+	if err := m.Unpack(msg); err != nil && len(m.Question) == 0 || len(m.Question) == 0 {
+		return "", "", false
+	}
+	q := m.Question[0]
+	return strings.ToLower(q.Name), dns.Type(q.Qtype).String(), true
+}
+
+// brief is a message in one line.
+func brief(msg []byte) string {
+	m := new(dns.Msg)
+	if err := m.Unpack(msg); err != nil {
+		return fmt.Sprintf("%d octets that are no message: %v", len(msg), err)
+	}
+	var b strings.Builder
+	for _, q := range m.Question {
+		fmt.Fprintf(&b, "%s %s", q.Name, dns.Type(q.Qtype))
+	}
+	if !m.Response {
+		return b.String() + "?"
+	}
+	fmt.Fprintf(&b, " %s", dns.RcodeToString[m.Rcode])
+	if m.Authoritative {
+		b.WriteString(" aa")
+	}
+	if m.Truncated {
+		b.WriteString(" tc")
+	}
+	for i, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
+		for k, rr := range section {
+			if k == 4 {
+				fmt.Fprintf(&b, "; … %d more", len(section)-k)
+				break
+			}
+			if rr.Header().Rrtype != dns.TypeOPT {
+				fmt.Fprintf(&b, "; %s %s", [...]string{"an", "ns", "ar"}[i], plain(rr))
+			}
+		}
+	}
+	return b.String()
+}
+
+// plain is a record as scenarios write it, without a class.
+func plain(rr dns.RR) string {
+	return strings.Join(strings.Fields(strings.Replace(rr.String(), "\tIN\t", "\t", 1)), " ")
+}
+
+// eventName is the name of an event's type in the script's spelling.
+func eventName(e event.Event) string {
+	var b strings.Builder
+	for i, r := range reflect.TypeOf(e).Name() {
+		if i > 0 && 'A' <= r && r <= 'Z' {
+			b.WriteByte('-')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
+}
+
+// fieldsOf lists the fields of an event that are not zero.
+func fieldsOf(v reflect.Value) string {
+	var b strings.Builder
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; !v.Field(i).IsZero() && name != "At" {
+			fmt.Fprintf(&b, "%s=%v ", strings.ToLower(name), v.Field(i).Interface())
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// safeBuffer is a buffer for many writers.
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buf.Len() > 1<<20 {
+		return len(p), nil
+	}
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

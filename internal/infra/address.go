@@ -1,24 +1,27 @@
 package infra
 
 import (
+	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lastgood/internal/clock"
 )
 
 const (
-	minTimeout      = 100 * time.Millisecond // floor of max(100 ms, srtt+4·rttvar)
-	maxTimeout      = 2 * time.Second        // cap of the penalty: nothing waits longer for a try
-	unknownTimeout  = 400 * time.Millisecond // for the try of a server never measured
-	unknownSilence  = 300 * time.Millisecond // when the silence of such a server begins to count
-	suspectAfter    = 3                      // unanswered exchanges
-	suspectLossy    = 6                      // the same on a link that is known to lose much
-	recheckFirst    = time.Second            // until a silent server is asked again
-	recheckLast     = 30 * time.Second       // what that doubles to, with every probe in vain
-	lossWeight      = 1.0 / 16
-	lossAtOnce      = 3 // losses that one reply may prove
-	pendingRecorded = 8
+	minTimeout     = 100 * time.Millisecond // floor of max(100 ms, srtt+4·rttvar)
+	maxTimeout     = 2 * time.Second        // cap of the penalty: nothing waits longer for a try
+	unknownTimeout = 400 * time.Millisecond // for the try of a server never measured
+	unknownSilence = 300 * time.Millisecond // when the silence of such a server begins to count
+	suspectAfter   = 3                      // unanswered exchanges
+	suspectLossy   = 48                     // at most, from a server known to leave many unanswered
+	suspectError   = 1e-6                   // chance at which silence of a living one is taken for an outage
+	recheckFirst   = time.Second            // until a silent server is asked again
+	recheckLast    = 30 * time.Second       // what that doubles to, with every probe in vain
+	lossWeight     = 1.0 / 16
+	lossAtOnce     = 3               // losses that one reply may prove
+	lossOutage     = 5 * time.Second // a silence so long says nothing of what is usual
 )
 
 // health orders addresses from good to bad.
@@ -42,13 +45,14 @@ type address struct {
 	srtt, rttvar time.Duration // srtt 0: never measured
 	heard        clock.Mono    // last time anything came
 	sampled      clock.Mono    // last time srtt was updated
-	loss         float64       // share of exchanges lost while the server lived, smoothed
+	loss         float64       // share of exchanges lost while the server lived, smoothed; for its cost
+	ignores      float64       // the same in short silences too; for what silence means
 
-	// The first exchanges sent since something was heard, oldest first: enough
-	// to tell silence. unanswered counts all of them.
-	pending    [pendingRecorded]clock.Mono
-	pendings   int
+	// The first exchanges sent since something was heard, oldest first, at most
+	// suspectLossy: enough to tell silence. unanswered counts all of them.
+	pending    []clock.Mono
 	unanswered int
+	missed     int // tries that timed out since something was heard
 
 	down      bool // the network said so, and nothing was heard since
 	downSince clock.Mono
@@ -65,9 +69,8 @@ type address struct {
 func (a *address) send(now clock.Mono) {
 	a.sent++
 	a.unanswered++
-	if a.pendings < len(a.pending) {
-		a.pending[a.pendings] = now
-		a.pendings++
+	if len(a.pending) < suspectLossy {
+		a.pending = append(a.pending, now)
 	}
 }
 
@@ -76,7 +79,7 @@ func (a *address) hear(now clock.Mono, rtt time.Duration) {
 	a.answered++
 	a.learnLoss(now)
 	a.heard = now
-	a.pendings, a.unanswered = 0, 0
+	a.pending, a.unanswered = a.pending[:0], 0
 	a.down, a.downSince, a.downText = false, 0, ""
 	a.probeAt, a.probeGap = 0, 0
 	if rtt > 0 {
@@ -98,20 +101,25 @@ func (a *address) sample(now clock.Mono, rtt time.Duration) {
 	a.rttvar = max(a.rttvar, a.srtt/16, time.Millisecond)
 }
 
-// learnLoss counts, when a reply proves that the server lives, the exchanges
-// whose replies are overdue as lost. What a suspect one missed was an outage
-// and says nothing of the link.
+// learnLoss counts, when a reply proves that the server lives, the tries that
+// timed out since the last one as lost. What a suspect one missed was an outage
+// and says nothing of the link; but a server that leaves many questions
+// unanswered between others (a link with loss, types that it drops) must not
+// for long be taken for silent whenever chance puts a few of those in a row.
 func (a *address) learnLoss(now clock.Mono) {
-	if !a.suspect(now) && !a.down {
-		overdue := 0
-		for _, at := range a.pending[:a.pendings] {
-			if now.Sub(at) >= a.patience() && overdue < lossAtOnce {
-				overdue++
-				a.loss += (1 - a.loss) * lossWeight
-			}
+	outage := a.suspect(now) || a.down
+	long := len(a.pending) > 0 && now.Sub(a.pending[0]) > lossOutage
+	for k := range min(a.missed, suspectLossy) {
+		if k < lossAtOnce && !outage {
+			a.loss += (1 - a.loss) * lossWeight
+		}
+		if !outage || !long {
+			a.ignores += (1 - a.ignores) * lossWeight
 		}
 	}
+	a.missed = 0
 	a.loss -= a.loss * lossWeight
+	a.ignores -= a.ignores * lossWeight
 }
 
 // withdraw takes back an exchange that was not given time enough.
@@ -119,13 +127,9 @@ func (a *address) withdraw(now, sent clock.Mono) {
 	if now.Sub(sent) >= a.patience() {
 		return
 	}
-	for k, at := range a.pending[:a.pendings] {
-		if at == sent {
-			copy(a.pending[k:], a.pending[k+1:a.pendings])
-			a.pendings--
-			a.unanswered--
-			return
-		}
+	if k := slices.Index(a.pending, sent); k >= 0 {
+		a.pending = slices.Delete(a.pending, k, k+1)
+		a.unanswered--
 	}
 }
 
@@ -145,16 +149,21 @@ func (a *address) timeout() time.Duration {
 	return min(a.patience(), maxTimeout)
 }
 
-// suspicion is how many unanswered exchanges make the address suspect.
+// suspicion is how many unanswered exchanges make the address suspect: three,
+// and more where so many in a row are nothing unusual.
 func (a *address) suspicion() int {
-	return min(suspectAfter+int(a.loss*12), suspectLossy)
+	if a.ignores < 0.01 {
+		return suspectAfter
+	}
+	n := math.Log(suspectError) / math.Log(min(a.ignores, 0.99))
+	return min(max(int(math.Ceil(n)), suspectAfter), suspectLossy)
 }
 
 // suspect is the architecture's definition. The pending ones are the oldest
 // sent since something was heard, so the n-th tells.
 func (a *address) suspect(now clock.Mono) bool {
 	n := a.suspicion()
-	return a.pendings >= n && now.Sub(a.pending[n-1]) >= a.patience()
+	return len(a.pending) >= n && now.Sub(a.pending[n-1]) >= a.patience()
 }
 
 func (a *address) health(now clock.Mono) health {
@@ -163,7 +172,7 @@ func (a *address) health(now clock.Mono) health {
 		return refusing
 	case a.suspect(now):
 		return silent
-	case a.pendings > 0 && now.Sub(a.pending[0]) >= a.patience():
+	case len(a.pending) > 0 && now.Sub(a.pending[0]) >= a.patience():
 		return doubtful
 	}
 	return good

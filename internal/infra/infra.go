@@ -127,6 +127,7 @@ func (i *Infra) TimedOut(now clock.Mono, addr netip.AddrPort) {
 	defer i.mu.Unlock()
 	a := i.address(addr)
 	a.timeouts++
+	a.missed++
 	i.counts.TimedOut++
 	if a.health(now) >= doubtful {
 		i.family(addr).fail(now, a.addr.Addr(), false)
@@ -151,8 +152,9 @@ func (i *Infra) Unreachable(now clock.Mono, addr netip.AddrPort, text string, no
 
 // Suspect tells whether addr is suspect in the sense of the architecture: three
 // exchanges unanswered for max(100 ms, srtt+4·rttvar) and nothing at all heard
-// from it since the oldest was sent. On a link known to lose packets it takes
-// up to six, so that bad luck is not mistaken for an outage.
+// from it since the oldest was sent. Of one that is known to leave
+// many questions unanswered it takes more, up to 48, so that bad luck on a link
+// with loss, or types that it drops, are not mistaken for an outage.
 func (i *Infra) Suspect(now clock.Mono, addr netip.AddrPort) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

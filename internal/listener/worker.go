@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
@@ -129,6 +130,6 @@ func (w *worker) detach() *pending {
 	p := &pending{request: w.req, query: w.query, key: clientKey(w.req.client)}
 	n := copy(p.qname[:], w.req.question.Name)
 	p.question.Name = p.qname[:n]
-	p.query.Name = dnsname.Name(string(w.query.Name))
+	p.query.Name = dnsname.Name(strings.Clone(string(w.query.Name))) // not an alias any more
 	return p
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"time"
 
 	"lastgood/internal/clock"
@@ -39,9 +40,9 @@ const (
 
 // Bounds of the work of one call.
 const (
-	dueEachPut = 16  // entries whose time has come, looked at for every Put
-	dueForRoom = 512 // the same before a living entry is evicted
-	clockSteps = 128 // asked-for entries spared before one is evicted all the same
+	dueEachPut = 16   // entries whose time has come, looked at for every Put
+	dueForRoom = 512  // the same before a living entry is evicted
+	mainSpared = 1024 // entries of the main queue spared before one is evicted all the same
 )
 
 // reason says why an entry left.
@@ -207,18 +208,20 @@ func (s *shard) makeRoom(cells int, now clock.Mono) {
 	}
 }
 
-// evictOne removes the entry that ranks last. There must be one.
+// evictOne removes the entry that ranks last. There must be one. Each entry is
+// spared once at most by probation and by the expired, which it leaves.
 func (s *shard) evictOne() {
-	for range clockSteps {
+	for rounds := 0; ; {
 		q := s.lastQueue()
 		r := s.queues[q].head
-		if !s.spared(r, q) {
+		if q == mainQueue {
+			rounds++
+		}
+		if rounds > mainSpared || !s.spared(r, q) {
 			s.evict(r, q)
 			return
 		}
 	}
-	q := s.lastQueue()
-	s.evict(s.queues[q].head, q)
 }
 
 // lastQueue is the queue that has to give.
@@ -262,21 +265,26 @@ func (s *shard) evict(r ref, q int) {
 	}
 }
 
-// Ghosts: what was forgotten from probation, one word a name and type, each
-// with a place of its own that the next one takes.
+// Ghosts: what was forgotten from probation, one word a name and type. They
+// live in sets of a few, in which the newest displaces the oldest.
+
+const ghostWays = 8
 
 func ghostOf(tag uint32, code byte) uint32 { return (tag ^ uint32(code)<<16) | 1 }
 
-func (s *shard) ghostPlace(g uint32) int {
-	return int(uint64(g*0x9e3779b1) * uint64(len(s.ghosts)) >> 32)
+func (s *shard) ghostSet(g uint32) []uint32 {
+	at := int(uint64(g*0x9e3779b1)*uint64(len(s.ghosts)/ghostWays)>>32) * ghostWays
+	return s.ghosts[at : at+ghostWays]
 }
 
 func (s *shard) haunt(tag uint32, code byte) {
 	if s.ghosts == nil {
-		s.ghosts = make([]uint32, max(1, s.maxSlots/2))
+		s.ghosts = make([]uint32, max(1, s.maxSlots/2/ghostWays)*ghostWays)
 	}
 	g := ghostOf(tag, code)
-	s.ghosts[s.ghostPlace(g)] = g
+	set := s.ghostSet(g)
+	copy(set[1:], set)
+	set[0] = g
 }
 
 // haunted tells whether the name and type were forgotten a while ago, once.
@@ -285,10 +293,11 @@ func (s *shard) haunted(tag uint32, code byte) bool {
 		return false
 	}
 	g := ghostOf(tag, code)
-	at := s.ghostPlace(g)
-	if s.ghosts[at] != g {
+	set := s.ghostSet(g)
+	i := slices.Index(set, g)
+	if i < 0 {
 		return false
 	}
-	s.ghosts[at] = 0
+	set[i] = 0
 	return true
 }

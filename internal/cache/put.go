@@ -46,21 +46,22 @@ func (s *shard) put(now clock.Mono, e *Entry, tag uint32, rec []byte) bool {
 		return false
 	}
 	var all [MaxTypes]ref
-	same := s.ofName(all[:0], tag, e.Name)
-	if s.outranked(now, e, same) {
+	if s.outranked(now, e, s.ofName(all[:0], tag, e.Name)) {
 		s.counts.outranked++
 		return false
 	}
 	setGen(rec, s.tombs.gen.Load())
-	code := codeOf(e.Kind, e.Type)
+	s.settleDue(now, dueEachPut)
+	s.makeRoom(cellsFor(len(rec)), now)
+	// From here on readers see all of it or nothing: never a name without its
+	// entry while one takes another's place.
 	s.begin()
 	defer s.end()
-	queue, mark := s.displace(now, e, same)
+	queue, mark := s.displace(now, e, s.ofName(all[:0], tag, e.Name))
+	code := codeOf(e.Kind, e.Type)
 	if s.haunted(tag, code) {
 		queue = mainQueue
 	}
-	s.settleDue(now, dueEachPut)
-	s.makeRoom(cellsFor(len(rec)), now)
 	s.insert(rec, code, queue, mark)
 	s.counts.puts++
 	return true

@@ -21,6 +21,7 @@ type shard struct {
 	_     [64]byte
 
 	mu       sync.Mutex
+	changes  int // that are being made, see begin
 	maxSlots int
 	entries  int
 	queues   [queueCount]queue
@@ -64,10 +65,20 @@ func (s *shard) init(budget int64, t *tombs) {
 	s.tombs = t
 }
 
-// begin and end enclose changes that readers must not see halfway. The mutex
-// is held.
-func (s *shard) begin() { s.seq.Add(1) }
-func (s *shard) end()   { s.seq.Add(1) }
+// begin and end enclose changes that readers must not see halfway: those of
+// the index and of cells, but for the links and marks that readers pass over.
+// They nest. The mutex is held.
+func (s *shard) begin() {
+	if s.changes++; s.changes == 1 {
+		s.seq.Add(1)
+	}
+}
+
+func (s *shard) end() {
+	if s.changes--; s.changes == 0 {
+		s.seq.Add(1)
+	}
+}
 
 // maxRecord is the longest record that is stored: one that takes half of the
 // shard.
@@ -113,6 +124,7 @@ func (s *shard) buried(r ref) bool {
 
 // insert adds a record, for which there must be room, to a queue.
 func (s *shard) insert(rec []byte, code byte, queue int, mark uint32) {
+	s.begin()
 	r := s.slab.write(rec)
 	s.entries++
 	x := s.index.Load()
@@ -121,6 +133,7 @@ func (s *shard) insert(rec []byte, code byte, queue int, mark uint32) {
 		s.index.Store(x)
 	}
 	x.insert(makeSlot(s.tag(r), code, r))
+	s.end()
 	s.slab.setMark(r, mark|markFirst)
 	s.push(r, queue)
 	s.arm(r, s.expiry(r))
@@ -131,8 +144,10 @@ func (s *shard) remove(r ref, why reason) {
 	s.counts.removed[why]++
 	s.unlink(r)
 	s.disarm(r)
-	s.index.Load().remove(s.tag(r), r)
 	s.slab.setMark(r, 0)
+	s.begin()
+	s.index.Load().remove(s.tag(r), r)
 	s.slab.release(r)
+	s.end()
 	s.entries--
 }

@@ -51,11 +51,6 @@ func (c *Cache) Sweep(now clock.Mono) bool {
 func (s *shard) sweepGone(now clock.Mono) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.wheel.next(now); !ok {
-		return false
-	}
-	s.begin()
-	defer s.end()
 	return s.settleDue(now, sweepDue) == sweepDue
 }
 
@@ -101,9 +96,7 @@ func (s *shard) sweepChunk(chunk int) bool {
 	for cell := range chunkCells {
 		r := ref(chunk<<8 | cell)
 		if s.slab.mark(r)&markFirst != 0 && s.buried(r) {
-			s.begin()
 			s.remove(r, buried)
-			s.end()
 		}
 	}
 	return true

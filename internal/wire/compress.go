@@ -36,7 +36,10 @@ func (k *names) reset() {
 func (k *names) child(msg []byte, parent uint8, label dnsname.Name) uint8 {
 	for i := k.heads[bucket(parent, label)]; i != 0; i = k.nodes[i-1].next {
 		n := k.nodes[i-1]
-		if n.parent == parent && dnsname.EqualFold(msg[n.at:int(n.at)+1+int(msg[n.at])], label) {
+		if n.parent != parent {
+			continue
+		}
+		if known := msg[n.at : int(n.at)+1+int(msg[n.at])]; string(known) == string(label) || dnsname.EqualFold(known, label) {
 			return i
 		}
 	}

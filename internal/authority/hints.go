@@ -15,7 +15,8 @@ import (
 const maxHints = 100
 
 // ReadHints reads the root's name servers from a file in zone-file form, as
-// InterNIC publishes it. Every server must have an address.
+// InterNIC publishes it. Servers without an address are left out; none left is
+// no error, since a resolver that only forwards needs none.
 func ReadHints(file string, r io.Reader) ([]cache.NameServer, error) {
 	var servers []cache.NameServer
 	addrs := map[dnsname.Name][]netip.Addr{}
@@ -45,16 +46,16 @@ func ReadHints(file string, r io.Reader) ([]cache.NameServer, error) {
 	if err := parser.Err(); err != nil {
 		return nil, err
 	}
-	for i := range servers {
-		servers[i].Addrs = addrs[servers[i].Name]
-		if len(servers[i].Addrs) == 0 {
-			return nil, fmt.Errorf("%s: no A or AAAA record for %s", file, servers[i].Name)
-		}
-	}
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%s: no name server for the root: give records such as `. NS a.root-servers.net.`", file)
 	}
-	return servers, nil
+	var usable []cache.NameServer
+	for _, server := range servers {
+		if server.Addrs = addrs[server.Name]; len(server.Addrs) > 0 {
+			usable = append(usable, server)
+		}
+	}
+	return usable, nil
 }
 
 func addr(ip []byte) netip.Addr {

@@ -20,6 +20,7 @@ var suggestions = [...]Suggestion{
 	{"missing.example.com.", wire.TypeA, wire.RcodeNXDomain, "a name that does not exist"},
 	{"office.example.com.", wire.TypeA, wire.RcodeNoError, "an empty non-terminal: no data, but no NXDOMAIN"},
 	{"anything.wild.example.com.", wire.TypeA, wire.RcodeNoError, "a wildcard"},
+	{"www.xn--bcher-kva.example.", wire.TypeTXT, wire.RcodeNoError, "a name and a text with an umlaut"},
 	{"odd.example.com.", wire.Type(65280), wire.RcodeNoError, "a type that nobody knows"},
 
 	{"one.alias.example.com.", wire.TypeA, wire.RcodeNoError, "an alias into another zone"},
@@ -43,7 +44,6 @@ var suggestions = [...]Suggestion{
 	{"www.onedead.example.com.", wire.TypeA, wire.RcodeNoError, "one of three servers is dead"},
 	{"www.halflame.example.com.", wire.TypeA, wire.RcodeNoError, "one of two servers refers to the root"},
 	{"www.noedns.example.net.", wire.TypeA, wire.RcodeNoError, "FORMERR to EDNS, then without"},
-	{"www.dropedns.example.net.", wire.TypeA, wire.RcodeNoError, "silence to EDNS, then without"},
 	{"www.mangle.example.net.", wire.TypeA, wire.RcodeNoError, "a server that gives the question back in lower case"},
 	{"www.tcponly.example.org.", wire.TypeA, wire.RcodeNoError, "TC to everything over UDP"},
 	{"www.v6only.example.net.", wire.TypeA, wire.RcodeNoError, "a server with an IPv6 address only"},
@@ -51,6 +51,7 @@ var suggestions = [...]Suggestion{
 	{"www.slow.example.org.", wire.TypeA, wire.RcodeNoError, "servers 200 ms away"},
 	{"www.noaaaa.example.com.", wire.TypeA, wire.RcodeNoError, "silence to AAAA does not harm A"},
 
+	{"www.dropedns.example.net.", wire.TypeA, wire.RcodeServFail, "silence to EDNS: since the flag day of 2019 nobody asks again without"},
 	{"www.alldead.example.org.", wire.TypeA, wire.RcodeServFail, "all servers are dead: EDE 22"},
 	{"www.lame.example.net.", wire.TypeA, wire.RcodeRefused, "delegated to servers that know nothing of it"},
 	{"www.selfish.example.org.", wire.TypeA, wire.RcodeServFail, "a server that refers to itself"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"lastgood/internal/authority"
 	"lastgood/internal/dnsname"
@@ -144,6 +145,35 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 		_, err := Load(fstest.MapFS{"servers.txt": {Data: []byte(c.servers)}, "root.zone": {Data: []byte(c.root)}})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("%q: got %v, want %s", c.servers, err, c.want)
+		}
+	}
+}
+
+func TestSignedWorld(t *testing.T) {
+	except := dnsname.MustParse("example.org.")
+	signed, anchor, err := newWorld(t).Signed(time.Unix(0, 0), time.Unix(1e9, 0), except)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !anchor.Name.IsRoot() || anchor.Type != wire.TypeDS {
+		t.Errorf("anchor %v", anchor)
+	}
+	for _, origin := range signed.Zones() {
+		z := signed.Zone(origin)
+		if want := !origin.Under(except); z.Signed() != want {
+			t.Errorf("%s signed: %v", origin, z.Signed())
+		}
+		if origin.IsRoot() {
+			continue
+		}
+		ds := 0
+		for _, r := range signed.Zone(signed.parent(origin)).Records() {
+			if r.Name == origin && r.Type == wire.TypeDS {
+				ds++
+			}
+		}
+		if want := map[bool]int{true: 1}[z.Signed()]; ds != want {
+			t.Errorf("%s has %d DS records", origin, ds)
 		}
 	}
 }

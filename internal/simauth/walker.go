@@ -220,7 +220,7 @@ func (w *Walker) ask(ctx context.Context, to netip.AddrPort, name string, qtype 
 	q.RecursionDesired = false
 	q.SetEdns0(1232, false)
 	m, err := w.exchange(ctx, to, q, false)
-	if err != nil || m.Rcode == dns.RcodeFormatError {
+	if err == nil && m.Rcode == dns.RcodeFormatError {
 		q.Extra = nil
 		m, err = w.exchange(ctx, to, q, false)
 	}

@@ -28,6 +28,9 @@ func (a *App) build() error {
 			return err
 		}
 	}
+	if len(hints) == 0 {
+		a.o.Log.Warn("the root hints name no address: only forward and stub zones can be resolved", "file", a.o.Config.Recursion.RootHints)
+	}
 	secrets, err := cookieSecrets(a.o.Config.Server)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"github.com/miekg/dns"
 
 	"lastgood/internal/authority"
+	"lastgood/internal/simauth"
+	"lastgood/internal/wire"
 )
 
 // canned is what a server says to a question in place of the truth.
@@ -125,20 +127,13 @@ func record(text string) (dns.RR, error) {
 	return rr, nil
 }
 
-// prepared finds what to say to a message, nil for the truth.
-func (s *server) prepared(msg []byte) *canned {
+// prepared finds what to say to a query, nil for the truth.
+func (s *server) prepared(q simauth.Query) *canned {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.canned) == 0 {
-		return nil
-	}
-	name, typ, ok := questionOf(msg)
-	if !ok {
-		return nil
-	}
 	for i := len(s.canned) - 1; i >= 0; i-- {
 		c := s.canned[i]
-		if c.left == 0 || c.name != "*" && !strings.EqualFold(c.name, name) || c.typ != "*" && c.typ != typ {
+		if c.left == 0 || c.name != "*" && !strings.EqualFold(c.name, q.Name.String()) || c.typ != "*" && c.typ != q.Type.String() {
 			continue
 		}
 		if c.left > 0 {
@@ -149,50 +144,38 @@ func (s *server) prepared(msg []byte) *canned {
 	return nil
 }
 
-// replies makes what is sent.
-func (c *canned) replies(query []byte, honest authority.Reaction) []authority.Reaction {
-	re := honest
-	re.Delay += c.delay
-	switch {
-	case c.drop:
-		return nil
-	case c.raw != nil:
-		re.Reply = append(append([]byte(nil), query[:2]...), c.raw...)
-	case c.msg != nil:
-		re = authority.Reaction{Delay: c.delay, Reply: c.compose(query)}
+// react makes of the true reply what is said.
+func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reaction {
+	if c.drop {
+		return authority.Reaction{}
 	}
-	if c.cut > 0 && c.cut < len(re.Reply) {
-		re.Reply = re.Reply[:c.cut]
+	scripts := []simauth.Script{simauth.Late(c.delay)}
+	if c.raw != nil {
+		scripts = append(scripts, simauth.Mutate(func(_ wire.View, reply []byte) []byte {
+			return append(append([]byte(nil), reply[:2]...), c.raw...)
+		}))
 	}
-	var list []authority.Reaction
-	for i := range c.forged {
-		f := re
-		f.Reply = append([]byte(nil), re.Reply...)
-		f.Reply[0] ^= byte((i + 1) >> 8)
-		f.Reply[1] ^= byte(i + 1)
-		list = append(list, f)
+	if c.msg != nil {
+		scripts = append(scripts, simauth.Edit(c.say))
+	}
+	if c.cut > 0 {
+		scripts = append(scripts, simauth.Prefix(c.cut))
 	}
 	if c.forged > 0 {
-		re.Delay += time.Millisecond // behind all of them
+		scripts = append(scripts, simauth.Spoof(c.forged))
 	}
-	return append(list, re)
+	for _, script := range scripts {
+		re = script(x, re)
+	}
+	return re
 }
 
-// compose makes the canned message a reply to a query.
-func (c *canned) compose(query []byte) []byte {
-	q := new(dns.Msg)
-	if err := q.Unpack(query); err != nil {
-		return nil
+// say puts the script's reply in place of the true one; OPT stays.
+func (c *canned) say(m *dns.Msg) {
+	said, opt := c.msg.Copy(), m.IsEdns0()
+	m.Rcode, m.Authoritative, m.Truncated, m.RecursionAvailable = said.Rcode, said.Authoritative, said.Truncated, said.RecursionAvailable
+	m.Answer, m.Ns, m.Extra = said.Answer, said.Ns, said.Extra
+	if opt != nil {
+		m.Extra = append(m.Extra, opt)
 	}
-	m := c.msg.Copy()
-	m.Id, m.Question, m.RecursionDesired = q.Id, q.Question, q.RecursionDesired
-	if q.IsEdns0() != nil {
-		m.SetEdns0(1232, false)
-	}
-	m.Compress = true
-	packed, err := m.Pack()
-	if err != nil {
-		return nil
-	}
-	return packed
 }

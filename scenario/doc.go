@@ -6,6 +6,9 @@
 //
 //	go test ./scenario/ -run TestScenarios/rfc2308
 //
+// SCENARIO_TRACE=1 shows the packets of those that pass too, SCENARIO_SEED=N
+// plays with another seed than a scenario's own.
+//
 // # A file
 //
 // A scenario is a txtar archive. Its comment is the script, its files are
@@ -34,7 +37,7 @@
 //
 // A statement begins at the left margin; a " # " begins a comment.
 //
-//	server NAME ADDR[,ADDR…] [ZONE[=FILE]…] [latency=10ms] [jitter=…] [loss=…] [mtu=…] [no-tcp] [no-hint] [port=53]
+//	server NAME ADDR[,ADDR…] [ZONE[=FILE]…] [latency=10ms] [jitter=…] [loss=…] [mtu=…] [no-hint]
 //	    an authority; latency is one way; later servers may come at any time
 //	hint NAME ADDR[,ADDR…]         another root hint, of nobody perhaps
 //	config KEY=VALUE…              in place of lastgood.yaml; before the first question

@@ -237,9 +237,8 @@ func sameRecord(text string, got dns.RR) error {
 	}
 	same := dns.Copy(got)
 	same.Header().Ttl = 0
-	same.Header().Name = strings.ToLower(same.Header().Name)
-	want.Header().Name = strings.ToLower(want.Header().Name)
-	if plain(same) != plain(want) || !ttl.contains(int64(got.Header().Ttl)) {
+	// Names in data keep whatever case their server gave them.
+	if !strings.EqualFold(plain(same), plain(want)) || !ttl.contains(int64(got.Header().Ttl)) {
 		return fmt.Errorf("want %s, got %s", text, plain(got))
 	}
 	return nil

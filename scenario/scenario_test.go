@@ -14,6 +14,9 @@ import (
 // printed, or another one, to see whether chance matters.
 const seedVariable = "SCENARIO_SEED"
 
+// traceVariable, when set, shows the packets of scenarios that pass too.
+const traceVariable = "SCENARIO_TRACE"
+
 // files lists the scenarios, by path from here.
 func files(t *testing.T) (list []string) {
 	t.Helper()
@@ -63,9 +66,12 @@ func TestScenarios(t *testing.T) {
 				seed = n
 			}
 			synctest.Test(t, func(t *testing.T) {
-				w, err := play(s, seed, false)
+				w, err := play(t, s, seed, false)
 				if err != nil {
 					t.Errorf("%v\n\n%s\n%s=%d\n%s", err, s.about, seedVariable, seed, w.trace)
+				}
+				if os.Getenv(traceVariable) != "" {
+					t.Logf("\n%s", w.trace)
 				}
 				if w.groups == 0 {
 					t.Errorf("%s: nothing is expected", file)
@@ -83,7 +89,7 @@ func TestBite(t *testing.T) {
 			t.Parallel()
 			s := load(t, file)
 			synctest.Test(t, func(t *testing.T) {
-				if _, err := play(s, seedOf(file), true); err != nil {
+				if _, err := play(t, s, seedOf(file), true); err != nil {
 					t.Error(err)
 				}
 			})

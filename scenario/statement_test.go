@@ -240,12 +240,12 @@ func (w *world) doFault(st *step) error {
 	}
 	o, err := optionsOf(st.words[2:], "zone=")
 	if err != nil || !o.has("zone") {
-		s.auth.SetServerFault(f)
+		s.SetServerFault(f)
 		return err
 	}
 	zone, err := dnsname.Parse(o.vals["zone"])
 	if err == nil {
-		s.auth.SetFault(zone, f)
+		s.SetFault(zone, f)
 	}
 	return err
 }
@@ -286,14 +286,14 @@ func (w *world) doZone(st *step) error {
 	}
 	for _, s := range list {
 		if st.words[1] == "none" {
-			s.auth.RemoveZone(zone)
+			s.RemoveZone(zone)
 			continue
 		}
 		z, err := w.load(zone, st.words[1])
 		if err != nil {
 			return err
 		}
-		s.auth.SetZone(z)
+		s.SetZone(z)
 	}
 	return nil
 }
@@ -323,7 +323,7 @@ func (w *world) doPartition(st *step) error {
 	}
 	s, err := w.named(st.words[0])
 	if err == nil {
-		w.net.Partition(w.host, s.host)
+		w.net.Partition(w.host, s.Host())
 	}
 	return err
 }
@@ -334,7 +334,7 @@ func (w *world) doHeal(st *step) error {
 	}
 	s, err := w.named(st.words[0])
 	if err == nil {
-		w.net.Heal(w.host, s.host)
+		w.net.Heal(w.host, s.Host())
 	}
 	return err
 }
@@ -352,7 +352,7 @@ func (w *world) doLink(st *step) error {
 		return err
 	}
 	if s.link, err = linkOf(o, s.link); err == nil {
-		w.net.SetLinks(w.host, s.host, s.link)
+		w.net.SetLinks(w.host, s.Host(), s.link)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"lastgood/internal/event"
+	"lastgood/internal/simauth"
 	"lastgood/internal/simnet"
 )
 
@@ -44,36 +45,45 @@ type trace struct {
 	log safeBuffer
 
 	mu      sync.Mutex
+	names   map[netip.Addr]string
 	lines   []string // the last ones
 	queries []query
 	events  []event.Event
 }
 
-func newTrace(w *world) *trace { return &trace{w: w} }
+func newTrace(w *world) *trace {
+	t := &trace{w: w, names: map[netip.Addr]string{}}
+	t.name("resolver", resolver4, resolver6)
+	return t
+}
 
-// who gives an address its owner's name.
-func (w *world) who(a netip.AddrPort) string {
-	if a.Addr() == resolver4 || a.Addr() == resolver6 {
-		return "resolver"
-	}
-	for _, s := range w.servers {
-		for _, own := range s.addrs {
-			if own == a.Addr() {
-				return s.name
-			}
-		}
+// who gives an address its owner's name. The lock is held.
+func (t *trace) who(a netip.AddrPort) string {
+	if name, ok := t.names[a.Addr()]; ok {
+		return name
 	}
 	return a.Addr().String()
 }
 
-// packet is a tap on the network.
-func (t *trace) packet(p simnet.Packet) {
-	from, to := t.w.who(p.From), t.w.who(p.To)
+// name gives addresses their owner's name.
+func (t *trace) name(name string, addrs ...netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, a := range addrs {
+		t.names[a] = name
+	}
+}
+
+// packet is a tap on the network.
+func (t *trace) packet(p simnet.Packet) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	from, to := t.who(p.From), t.who(p.To)
 	t.say(p.At, "%s > %s  %s  %s", from, to, fateOf(p.Fate), brief(p.Payload))
 	if from == "resolver" && len(p.Payload) > 2 && p.Payload[2]&0x80 == 0 {
-		t.sent(p.At, to, p.Payload, false)
+		if name, typ, ok := questionOf(p.Payload); ok {
+			t.sent(query{p.At, to, name, typ, false})
+		}
 	}
 }
 
@@ -84,23 +94,17 @@ func fateOf(f simnet.Fate) string {
 	return "udp " + strings.ToUpper(f.String())
 }
 
-func (t *trace) tcpQuery(s *server, msg []byte) {
+func (t *trace) tcpQuery(s *server, x simauth.Exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.say(t.w.now(), "resolver > %s  tcp  %s", s.name, brief(msg))
-	t.sent(t.w.now(), s.name, msg, true)
-}
-
-func (t *trace) tcpReply(s *server, msg []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.say(t.w.now(), "%s > resolver  tcp  %s", s.name, brief(msg))
+	t.say(t.w.now(), "resolver > %s  tcp  %s %s?", s.name, x.Asked, x.Type)
+	t.sent(query{t.w.now(), s.name, x.Name.String(), x.Type.String(), true})
 }
 
 // sent counts a query. The lock is held.
-func (t *trace) sent(at time.Duration, server string, msg []byte, tcp bool) {
-	if name, typ, ok := questionOf(msg); ok && len(t.queries) < maxQueries {
-		t.queries = append(t.queries, query{at, server, name, typ, tcp})
+func (t *trace) sent(q query) {
+	if len(t.queries) < maxQueries {
+		t.queries = append(t.queries, q)
 	}
 }
 

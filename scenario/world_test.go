@@ -7,12 +7,14 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"lastgood/internal/app"
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
+	"lastgood/internal/simauth"
 	"lastgood/internal/simnet"
 )
 
@@ -37,6 +39,7 @@ type world struct {
 	seed    uint64
 	bite    bool // expectations are turned into their contrary, and must fail
 	net     *simnet.Net
+	sim     *simauth.Sim
 	host    *simnet.Host // the resolver's
 	began   time.Time
 	trace   *trace
@@ -66,12 +69,13 @@ func (f *failure) Error() string { return f.at + ": " + f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 // play runs a script in the bubble of the caller, who gets what was wrong.
-func play(s *script, seed uint64, bite bool) (w *world, err error) {
+func play(t testing.TB, s *script, seed uint64, bite bool) (w *world, err error) {
 	w = &world{
 		script: s, seed: seed, bite: bite, began: time.Now(), nextID: 1000,
 		clients: map[netip.Addr]*simnet.Host{}, conns: map[string]*conn{},
 	}
 	w.net = simnet.New(simnet.Options{Seed: seed, Queue: 1 << 15})
+	w.sim = simauth.New(t, w.net)
 	w.host = w.net.Host(resolver4, resolver6)
 	w.trace = newTrace(w)
 	defer w.net.Tap(w.trace.packet)()

@@ -34,9 +34,8 @@ type arrival struct {
 // run sends until there is a reply to hand out.
 func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 	for range maxAttempts {
-		if b := x.q.Budget; b != nil && !b.Spend() {
-			x.u.counts.budgetRefused.Add(1)
-			return iterator.Reply{}, x.fail(event.Budget, "not sent: the work budget is used up", nil)
+		if !x.spend() {
+			return iterator.Reply{}, x.overBudget()
 		}
 		x.m.compose(x.u, x.q, x.plan)
 		got, err := x.once(ctx)
@@ -56,6 +55,14 @@ func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 		}
 	}
 	return iterator.Reply{}, x.fail(event.Garbage, "no agreement on how to talk", nil)
+}
+
+// spend pays for one packet or connection with the question.
+func (x *exchange) spend() bool { return x.q.Budget == nil || x.q.Budget.Spend() }
+
+func (x *exchange) overBudget() *Error {
+	x.u.counts.budgetRefused.Add(1)
+	return x.fail(event.Budget, "not sent: the work budget is used up", nil)
 }
 
 // once sends the question one time over the plan's transport.

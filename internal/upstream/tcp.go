@@ -34,6 +34,9 @@ func (x *exchange) tcp(ctx context.Context) (arrival, *Error) {
 		if ctx.Err() != nil {
 			return arrival{}, x.netFail(ctx, "wait", err)
 		}
+		if !x.spend() {
+			return arrival{}, x.overBudget()
+		}
 	}
 	if !x.u.acquire() {
 		return arrival{}, x.fail(event.Budget, "not sent", errSockets)

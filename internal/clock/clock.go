@@ -36,7 +36,7 @@ func New() *Clock {
 
 // Now reads the monotonic scale.
 func (c *Clock) Now() Mono {
-	return Mono(time.Since(c.epoch) + c.offset.read())
+	return max(1, Mono(time.Since(c.epoch)+c.offset.read())) // an offset may be negative
 }
 
 // Wall reads the time of day.

@@ -55,11 +55,13 @@ func runApp(ctx context.Context, e *env, a *app.App, started func()) error {
 		return err
 	}
 	started()
+	notify("READY=1")
 	var failed error
 	select {
 	case <-ctx.Done():
 	case failed = <-a.Failed():
 	}
+	notify("STOPPING=1")
 	fmt.Fprintln(e.stdout, "stopping: answering what is in flight")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"lastgood/internal/config"
+	"lastgood/internal/control"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+)
+
+// gathered builds an app in which every conditional metric has something to
+// say, and lists what it gathers.
+func gathered(t *testing.T) []control.Metric {
+	t.Helper()
+	a, err := New(Options{Config: config.Default(), Log: slog.New(slog.DiscardHandler), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.counts.hear(event.Exchanged{})
+	a.counts.hear(event.BudgetHit{Bound: "depth"})
+	a.counts.hear(event.Priming{Failure: &ede.Error{}})
+	var list []control.Metric
+	a.gather(func(m control.Metric) { list = append(list, m) })
+	return list
+}
+
+// The metrics that operators read about are those that there are.
+func TestMetricsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	table := text[strings.Index(text, "## Metrics"):]
+	for _, m := range gathered(t) {
+		if !strings.Contains(table, "| `"+m.Name+"` |") {
+			t.Errorf("docs/operations.md lacks: | `%s` | %s |", m.Name, m.Help)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(lastgood_[a-z_0-9]+)`").FindAllStringSubmatch(table, -1) {
+		if !slices.ContainsFunc(gathered(t), func(g control.Metric) bool { return g.Name == m[1] }) && m[1] != "lastgood_replies_total" &&
+			m[1] != "lastgood_failures_total" {
+			t.Errorf("docs/operations.md tells of %s, which there is not", m[1])
+		}
+	}
+}
+
+// Prometheus' conventions: base units, _total for counters and only for them,
+// one help and one set of labels a name.
+func TestMetricNamesFollowConventions(t *testing.T) {
+	seen := map[string]control.Metric{}
+	for _, m := range gathered(t) {
+		if !regexp.MustCompile(`^lastgood_[a-z][a-z0-9_]*$`).MatchString(m.Name) {
+			t.Errorf("%s: not a proper name", m.Name)
+		}
+		if (m.Kind == control.Counter) != strings.HasSuffix(m.Name, "_total") {
+			t.Errorf("%s: _total is for counters, all of them", m.Name)
+		}
+		if m.Kind == control.Histogram && !strings.HasSuffix(m.Name, "_seconds") {
+			t.Errorf("%s: no unit", m.Name)
+		}
+		if !strings.HasSuffix(m.Help, ".") {
+			t.Errorf("%s: help is no sentence: %q", m.Name, m.Help)
+		}
+		if first, ok := seen[m.Name]; ok {
+			if first.Help != m.Help || first.Kind != m.Kind || len(first.Labels) != len(m.Labels) {
+				t.Errorf("%s differs between its values", m.Name)
+			}
+		}
+		seen[m.Name] = m
+	}
+}

@@ -163,12 +163,19 @@ func (g *group) bite(o *outcome) error {
 	return nil
 }
 
+// maxShown is how many lines of a reply a failure shows.
+const maxShown = 40
+
 // show is a reply as dig shows it.
 func show(r *reply) string {
 	if r == nil || r.msg == nil {
 		return ""
 	}
-	return fmt.Sprintf("\nreply after %v, %d octets:\n%s", r.took, r.size, r.msg)
+	lines := strings.Split(r.msg.String(), "\n")
+	if len(lines) > maxShown {
+		lines = append(lines[:maxShown], "…")
+	}
+	return fmt.Sprintf("\nreply after %v, %d octets:\n%s", r.took, r.size, strings.Join(lines, "\n"))
 }
 
 func checkRcode(o *outcome, rest []string) error {

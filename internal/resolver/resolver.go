@@ -111,7 +111,7 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	if !q.RD {
 		return r.fromCache(&q)
 	}
-	wait := r.deadline - r.clock.Now().Sub(q.Arrival)
+	wait := r.deadline + lastWord - r.clock.Now().Sub(q.Arrival)
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, errDeadline)
 	defer cancel()
 	stop := context.AfterFunc(r.base, cancel)
@@ -119,6 +119,10 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	t := trail{r: r, q: &q, name: q.Name, job: job{budget: iterator.NewBudget(r.queries)}}
 	return t.walk(ctx)
 }
+
+// lastWord is how much longer than the deadline a client waits, so that the
+// flight that began with its question can still say what was wrong.
+const lastWord = 100 * time.Millisecond
 
 // fromCache answers a question without RD: what the cache has, else a refusal,
 // so that nobody can use the resolver as an authority (RFC 8914 §4.21).

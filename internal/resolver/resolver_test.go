@@ -153,9 +153,10 @@ func TestClientWaitsNoLongerThanTheDeadline(t *testing.T) {
 		})
 		start := time.Now()
 		a := r.ask("www.example.", wire.TypeA)
-		if took := time.Since(start); took != 10*time.Second || a.Rcode != wire.RcodeServFail {
-			t.Errorf("%s after %s", shape(a), took)
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("after %s", took)
 		}
+		expect(t, a, "SERVFAIL SLOW") // the flight's own cause, not just that time ran out
 	})
 }
 

@@ -79,7 +79,10 @@ type Error struct {
 
 // Error gives name, text and ID.
 func (e *Error) Error() string {
-	return e.Code.String() + ": " + e.ExtraText()
+	if text := e.ExtraText(); text != "" {
+		return e.Code.String() + ": " + text
+	}
+	return e.Code.String()
 }
 
 // ExtraText is what goes into the EXTRA-TEXT field: the text and the ID.

@@ -100,8 +100,9 @@ const (
 	malformed         // surely for this question, but broken behind it
 )
 
-// match compares a reply with the question. The view is whole only for fits,
-// wrongCase and wrongCookie; for malformed it has a header.
+// match compares a reply with the question. The view is whole for fits and
+// wrongCookie; for others count on no more than its header, for those that are
+// shorter not even on that.
 func (m *message) match(msg []byte) (wire.View, fit) {
 	head, err := wire.ReadHeader(msg)
 	if err != nil || !head.IsResponse() || head.Opcode() != wire.OpcodeQuery {
@@ -118,7 +119,7 @@ func (m *message) match(msg []byte) (wire.View, fit) {
 		f = fits // nothing was hidden in the case
 	}
 	v, err := wire.Read(msg)
-	if err != nil {
+	if err != nil && f == fits {
 		return head, malformed
 	}
 	if f == fits && m.cookies && !m.ownCookie(v) {

@@ -14,6 +14,7 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
 	"lastgood/internal/iterator"
+	"lastgood/internal/wire"
 )
 
 // errTooLarge is a reply beyond Options.MaxBytes.
@@ -106,6 +107,11 @@ func (x *exchange) talk(c net.Conn, at clock.Mono) (arrival, error) {
 	x.u.opt.Infra.Answered(now, x.q.Server, 0)
 	v, f := x.m.match(msg)
 	x.u.counts.count(f)
+	if f == wrongCase { // over TCP it may be handed out, if it is whole
+		if _, err := wire.Read(msg); err != nil {
+			f = malformed
+		}
+	}
 	switch f {
 	case wrongShort, wrongID, wrongQuestion:
 		return arrival{}, x.fail(event.Garbage, "reply to another question", nil)

@@ -166,8 +166,12 @@ func TestNonsenseOverTCP(t *testing.T) {
 		"wrong id":       answers(reply{}, reply{id: 1}),
 		"wrong question": answers(reply{}, reply{name: []byte("\x03bad\x00")}),
 		"malformed":      func(q seen) [][]byte { return [][]byte{reply{}.to(q)[:30]} },
-		"too large":      answers(reply{}, reply{size: 3000}),
-		"empty":          func(q seen) [][]byte { return [][]byte{{}} },
+		"malformed and miscased": func(q seen) [][]byte {
+			msg := reply{name: lowered(q)}.to(q)
+			return [][]byte{msg[:len(msg)-3]}
+		},
+		"too large": answers(reply{}, reply{size: 3000}),
+		"empty":     func(q seen) [][]byte { return [][]byte{{}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(o *Options) { o.MaxBytes = 2000 }, h, func(e *env) {

@@ -177,7 +177,7 @@ func TestAgainstModel(t *testing.T) {
 			tree = append(tree, name(fmt.Sprintf("n%d.%s", i, tld)), name(fmt.Sprintf("deep.er.n%d.%s", i, tld)))
 		}
 	}
-	for seed := range uint64(12) {
+	for seed := range uint64(8) {
 		o := Options{Size: 16 << 20, Seed: seed, MaxTTL: time.Hour, MaxNegativeTTL: 10 * time.Minute}
 		if seed%2 == 1 {
 			o.Stale, o.MinTTL = onPolicy, 2*time.Second
@@ -192,7 +192,7 @@ func runModel(t *testing.T, seed uint64, o Options, names []dnsname.Name) {
 	c, m := New(o), &model{o: o, names: map[dnsname.Name][]Entry{}}
 	var reader Reader
 	now := at(0)
-	for step := range 6000 {
+	for step := range 4000 {
 		switch r.IntN(20) {
 		case 0:
 			now = now.Add(time.Duration(r.IntN(1<<r.IntN(13))) * time.Second)
@@ -231,7 +231,7 @@ func TestSmallCacheKeepsItsShape(t *testing.T) {
 	for i := range 3000 {
 		names = append(names, numbered("n", i))
 	}
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		o := Options{Size: minSize, Seed: seed}
 		if seed%2 == 1 {
@@ -240,7 +240,7 @@ func TestSmallCacheKeepsItsShape(t *testing.T) {
 		c := New(o)
 		m := &model{o: c.opt, names: map[dnsname.Name][]Entry{}}
 		now := at(0)
-		for step := range 8000 {
+		for step := range 6000 {
 			now = now.Add(time.Duration(r.IntN(3000)) * time.Millisecond)
 			e := randomEntry(r, names)
 			if r.IntN(3) == 0 {

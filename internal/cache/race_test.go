@@ -57,10 +57,7 @@ func TestReadersSeeWholeEntries(t *testing.T) {
 	var writers, readers sync.WaitGroup
 	var stop atomic.Bool
 	var hits, torn, lost atomic.Int64
-	work := 3000
-	if testing.Short() {
-		work = 500
-	}
+	const work = 700
 	c.Put(at(0), sealed(rand.New(rand.NewPCG(0, 0)), names[0], 0))
 	for w := range uint64(3) {
 		writers.Go(func() {

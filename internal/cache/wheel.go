@@ -37,6 +37,13 @@ func (w *wheel) place(at clock.Mono) int {
 // next is the list that comes first, if its time has come, and turns the wheel
 // there.
 func (w *wheel) next(now clock.Mono) (list int, ok bool) {
+	// A list that the wheel came to and that was not emptied yet: what lies in
+	// it may be due before what already moved down.
+	for level := wheelLevels - 1; level > 0; level-- {
+		if slot := int(w.now >> (6 * level) & 63); w.used[level]>>slot&1 != 0 {
+			return level<<6 | slot, true
+		}
+	}
 	for level, used := range w.used {
 		if used == 0 {
 			continue
@@ -47,7 +54,7 @@ func (w *wheel) next(now clock.Mono) (list int, ok bool) {
 		if int64(at) > int64(now)/int64(time.Second) {
 			return 0, false
 		}
-		w.now = max(w.now, at)
+		w.now = at
 		return level<<6 | slot, true
 	}
 	return 0, false

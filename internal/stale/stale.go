@@ -20,6 +20,17 @@ const (
 	Gone
 )
 
+// String names the state.
+func (s State) String() string {
+	switch s {
+	case Fresh:
+		return "fresh"
+	case Stale:
+		return "stale"
+	}
+	return "gone"
+}
+
 // StateOf says what an entry is. until is the stale-until that Policy.Until gave.
 func StateOf(now, expiry, until clock.Mono) State {
 	switch {

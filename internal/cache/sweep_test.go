@@ -1,0 +1,99 @@
+package cache
+
+import (
+	"testing"
+	"time"
+
+	"lastgood/internal/dnsname"
+	"lastgood/internal/wire"
+)
+
+// A tombstone ends at once what was stored before, and nothing that came
+// after, even in the same moment.
+func TestBuryTakesEffectAtOnce(t *testing.T) {
+	c := New(Options{Size: 1 << 20})
+	names := []string{"example.", "b.example.", "x.b.example.", "other.example.", "b.test."}
+	store := func(n dnsname.Name) {
+		c.Put(at(0), address(n, 300))
+		c.PutDelegation(at(0), referral(n))
+		c.Fail(at(0), Question{Name: n, Type: wire.TypeMX}, nil, false)
+	}
+	has := func(n dnsname.Name) (got [3]bool) {
+		_, got[0] = look(c, at(0), n, wire.TypeA)
+		d, ok := c.Closest(at(0), n)
+		got[1] = ok && d.Cut == n
+		_, got[2] = c.Failure(at(0), Question{Name: n, Type: wire.TypeMX})
+		return got
+	}
+	for _, n := range names {
+		store(name(n))
+	}
+	c.Bury(at(0), name("b.example."))
+	for _, n := range names {
+		want := !name(n).Under(name("b.example."))
+		if got := has(name(n)); got != [3]bool{want, want, want} {
+			t.Errorf("%s: %v, want %v", n, got, want)
+		}
+	}
+	store(name("x.b.example."))
+	for c.Sweep(at(0)) {
+	}
+	if got := has(name("x.b.example.")); got != [3]bool{true, true, true} {
+		t.Errorf("stored anew: %v", got)
+	}
+	if st := c.Stats(); st.Tombstones != 0 || st.EvictBuried != 2 || st.Entries != 4 || st.Delegations != 4 || st.Failures != 4 {
+		t.Errorf("%+v", st)
+	}
+	checkAll(t, c)
+}
+
+// What is buried outranks nothing and passes on no popularity.
+func TestBuriedDoesNotStandInTheWay(t *testing.T) {
+	c := New(Options{Size: minSize})
+	c.Put(at(0), address(question.Name, 300))
+	c.Bury(at(0), question.Name)
+	low := address(question.Name, 60)
+	low.Rank = RankAuthority
+	if !c.Put(at(1), low) {
+		t.Error("refused for something that is buried")
+	}
+	if e, ok := look(c, at(1), question.Name, wire.TypeA); !ok || e.TTL != 60 {
+		t.Errorf("%+v %v", e, ok)
+	}
+}
+
+func TestSweepIsBoundedAndComesToAnEnd(t *testing.T) {
+	c := New(Options{Size: 32 << 20})
+	fill(t, c, at(0), "n", 300, 150_000)
+	c.Bury(at(0), name("example."))
+	calls := 1
+	for c.Sweep(at(0)) {
+		if calls++; calls > 100 {
+			t.Fatal("no end")
+		}
+	}
+	if st := c.Stats(); calls < 2 || st.Entries != 0 || st.EvictBuried != 150_000 || st.Tombstones != 0 {
+		t.Errorf("%d calls: %+v", calls, st)
+	}
+	fill(t, c, at(0), "n", 300, 150_000)
+	for c.Sweep(at(time.Hour)) {
+	}
+	if st := c.Stats(); st.Entries != 0 || st.EvictGone != 150_000 {
+		t.Errorf("%+v", st)
+	}
+	checkAll(t, c)
+}
+
+func TestTombstonesAreBounded(t *testing.T) {
+	c := New(Options{Size: minSize})
+	c.Put(at(0), address(name("keep.example."), 300))
+	for i := range 3 * maxTombs {
+		c.Bury(at(0), numbered("gone", i))
+	}
+	if n := c.Stats().Tombstones; n >= maxTombs {
+		t.Errorf("%d tombstones", n)
+	}
+	if _, ok := look(c, at(0), name("keep.example."), wire.TypeA); !ok {
+		t.Error("more was buried than asked")
+	}
+}

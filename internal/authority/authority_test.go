@@ -244,6 +244,7 @@ func TestParseErrorsNameTheLine(t *testing.T) {
 		{soa + "www NOSUCH x", "f:2: "},
 		{soa + "$INCLUDE /dev/null\n", "f:2: "},
 		{soa + "www A 192.0.2.1\nx A", "f:3: "},
+		{soa + "www A 192.0.2.1\nx.example.net. A 192.0.2.1", "f:3: x.example.net. lies"},
 	} {
 		_, err := ParseZone("example.com", "f", strings.NewReader(c.text))
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {

@@ -319,3 +319,51 @@ func FuzzHandle(f *testing.F) {
 		}
 	})
 }
+
+// A datagram is never larger than both sides want, OPT and NSID included,
+// however the sets fall.
+func TestDatagramSizes(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("@ SOA ns admin 1 1 1 1 1\n@ NS ns\n")
+	for n := range 90 {
+		for i := range n {
+			fmt.Fprintf(&text, "n%d A 192.0.2.%d\n", n, i)
+			fmt.Fprintf(&text, "cut%d NS ns%d.example.net.\n", n, i)
+		}
+	}
+	z, err := ParseZone("example.", "sizes", strings.NewReader(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(Options{Minimal: true, NSID: []byte("a name of some length")})
+	s.SetZone(z)
+	for _, c := range []struct {
+		offer uint16
+		limit int
+	}{{0, 512}, {100, 512}, {512, 512}, {700, 700}, {1232, 1232}, {65535, 1232}} {
+		largest := 0
+		for n := 1; n < 90; n++ {
+			for _, name := range []string{"n", "www.cut"} {
+				q := new(dns.Msg)
+				q.SetQuestion(fmt.Sprintf("%s%d.example.", name, n), dns.TypeA)
+				if c.offer > 0 {
+					q.SetEdns0(c.offer, false)
+					q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_NSID{Code: dns.EDNS0NSID}}
+				}
+				packed, _ := q.Pack()
+				reply := s.Handle(packed, event.UDP, client, nil).Reply
+				m := new(dns.Msg)
+				if err := m.Unpack(reply); err != nil {
+					t.Fatal(err)
+				}
+				if got := len(m.Answer) + len(m.Ns); !m.Truncated && got != n || m.Truncated && got != 0 {
+					t.Errorf("%s%d: tc=%v with %d records", name, n, m.Truncated, got)
+				}
+				largest = max(largest, len(reply))
+			}
+		}
+		if largest > c.limit || largest < c.limit-40 {
+			t.Errorf("offered %d: up to %d octets, want nearly %d", c.offer, largest, c.limit)
+		}
+	}
+}

@@ -390,3 +390,22 @@ type datagrams struct{ net.Conn }
 
 func (datagrams) ReadFrom([]byte) (int, net.Addr, error) { panic("not used") }
 func (datagrams) WriteTo([]byte, net.Addr) (int, error)  { panic("not used") }
+
+// A fault for a whole zone comes on top of what a server has for good.
+func TestLastingFaultsStay(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		w, err := lab.NewWorld()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Place(w, b.client)
+		b.Fault("halflame.example.com", "slow=1s")
+		b.Fault("halflame.example.com", "off")
+		if m := b.ask(t, "198.51.100.106:53", "udp", query("www.halflame.example.com.", dns.TypeA)); m == nil || m.Authoritative {
+			t.Errorf("the lame server said %v", m)
+		}
+		if m := b.ask(t, "198.51.100.107:53", "udp", query("www.halflame.example.com.", dns.TypeA)); m == nil || !m.Authoritative {
+			t.Errorf("the good server said %v", m)
+		}
+	})
+}

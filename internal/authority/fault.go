@@ -10,34 +10,35 @@ import (
 // Flaw is a set of ways to misbehave.
 type Flaw uint32
 
-// The flaws. What each does is said in [FaultWords].
+// The flaws; what each does is said in [FaultWords]. Most are met by their
+// words only.
 const (
 	Blackhole Flaw = 1 << iota
 	ServFail
-	Refuse
-	NotImp
-	FormErr
-	Lame
-	SelfReferral
-	SideReferral
-	NotAuthoritative
-	NoEDNS
-	NotImpEDNS
-	DropEDNS
-	IgnoreEDNS
-	BadVers
-	DropNewTypes
-	Truncate
+	refuseAll
+	notImp
+	formErr
+	lame
+	selfReferral
+	sideReferral
+	notAuthoritative
+	noEDNS
+	notImpEDNS
+	dropEDNS
+	ignoreEDNS
+	badVers
+	dropNewTypes
+	truncate
 	NoTCP
-	StallTCP
-	MangleCase
-	WrongID
-	WrongQuestion
-	WrongPort
-	WrongAddress
-	Garbage
-	NXDomainENT
-	NoSOA
+	stallTCP
+	mangleCase
+	wrongID
+	wrongQuestion
+	wrongPort
+	wrongAddress
+	garbage
+	nxdomainENT
+	noSOA
 )
 
 // maxDelay bounds slow=, and with it how long a server holds a reply.
@@ -69,30 +70,30 @@ func FaultWords() []FaultWord {
 var flawWords = [...]FaultWord{
 	{"blackhole", "silence", Blackhole},
 	{"servfail", "SERVFAIL to everything", ServFail},
-	{"refused", "REFUSED to everything", Refuse},
-	{"notimp", "NOTIMP to everything", NotImp},
-	{"formerr", "FORMERR to everything", FormErr},
-	{"lame", "referral upwards, to the root", Lame},
-	{"self-referral", "referral to the zone itself", SelfReferral},
-	{"side-referral", "referral to a zone beside it", SideReferral},
-	{"not-aa", "answers without the authoritative bit", NotAuthoritative},
-	{"no-edns", "FORMERR, without OPT, to questions with EDNS", NoEDNS},
-	{"notimp-edns", "NOTIMP, without OPT, to questions with EDNS", NotImpEDNS},
-	{"drop-edns", "silence to questions with EDNS", DropEDNS},
-	{"ignore-edns", "answers as if there were no EDNS", IgnoreEDNS},
-	{"badvers", "BADVERS to EDNS version 0", BadVers},
-	{"drop-new-types", "silence to AAAA, SVCB and HTTPS questions", DropNewTypes},
-	{"truncate", "nothing but TC over UDP", Truncate},
+	{"refused", "REFUSED to everything", refuseAll},
+	{"notimp", "NOTIMP to everything", notImp},
+	{"formerr", "FORMERR to everything", formErr},
+	{"lame", "referral upwards, to the root", lame},
+	{"self-referral", "referral to the zone itself", selfReferral},
+	{"side-referral", "referral to a zone beside it", sideReferral},
+	{"not-aa", "answers without the authoritative bit", notAuthoritative},
+	{"no-edns", "FORMERR, without OPT, to questions with EDNS", noEDNS},
+	{"notimp-edns", "NOTIMP, without OPT, to questions with EDNS", notImpEDNS},
+	{"drop-edns", "silence to questions with EDNS", dropEDNS},
+	{"ignore-edns", "answers as if there were no EDNS", ignoreEDNS},
+	{"badvers", "BADVERS to EDNS version 0", badVers},
+	{"drop-new-types", "silence to AAAA, SVCB and HTTPS questions", dropNewTypes},
+	{"truncate", "nothing but TC over UDP", truncate},
 	{"no-tcp", "refuses TCP", NoTCP},
-	{"stall-tcp", "sends half of each reply over TCP, then nothing", StallTCP},
-	{"mangle-case", "gives the question back in lower case", MangleCase},
-	{"wrong-id", "replies with another id", WrongID},
-	{"wrong-question", "replies to another question", WrongQuestion},
-	{"wrong-port", "replies from another port", WrongPort},
-	{"wrong-address", "replies from another address", WrongAddress},
-	{"garbage", "replies whose records are cut off in the middle", Garbage},
-	{"nxdomain-ent", "NXDOMAIN for empty non-terminals", NXDomainENT},
-	{"no-soa", "negative answers without SOA", NoSOA},
+	{"stall-tcp", "sends half of each reply over TCP, then nothing", stallTCP},
+	{"mangle-case", "gives the question back in lower case", mangleCase},
+	{"wrong-id", "replies with another id", wrongID},
+	{"wrong-question", "replies to another question", wrongQuestion},
+	{"wrong-port", "replies from another port", wrongPort},
+	{"wrong-address", "replies from another address", wrongAddress},
+	{"garbage", "replies whose records are cut off in the middle", garbage},
+	{"nxdomain-ent", "NXDOMAIN for empty non-terminals", nxdomainENT},
+	{"no-soa", "negative answers without SOA", noSOA},
 }
 
 // ParseFault reads a fault's text form: words joined by commas, such as

@@ -27,7 +27,7 @@ func (r *request) react(dst []byte) Reaction {
 	}
 	re.Reply = r.flawed(dst)
 	r.forge(&re, len(dst))
-	if tcp && f.Has(StallTCP) {
+	if tcp && f.Has(stallTCP) {
 		re.Stall = 2 + (len(re.Reply)-len(dst))/2
 	}
 	return re
@@ -37,9 +37,9 @@ func (r *request) react(dst []byte) Reaction {
 func (r *request) silent() bool {
 	f := r.fault
 	switch {
-	case f.Has(Blackhole), f.Has(DropEDNS) && r.hasEDNS:
+	case f.Has(Blackhole), f.Has(dropEDNS) && r.hasEDNS:
 		return true
-	case f.Has(DropNewTypes):
+	case f.Has(dropNewTypes):
 		t := r.question.Type
 		return t == wire.TypeAAAA || t == wire.TypeSVCB || t == wire.TypeHTTPS
 	}
@@ -49,33 +49,33 @@ func (r *request) silent() bool {
 // flawed gives the reply, or what a fault puts in its place.
 func (r *request) flawed(dst []byte) []byte {
 	f := r.fault
-	if f.Has(NoEDNS|NotImpEDNS|IgnoreEDNS) && r.hasEDNS {
+	if f.Has(noEDNS|notImpEDNS|ignoreEDNS) && r.hasEDNS {
 		r.hasEDNS = false
 		switch {
-		case f.Has(NoEDNS):
+		case f.Has(noEDNS):
 			return r.refuse(dst, wire.RcodeFormErr)
-		case f.Has(NotImpEDNS):
+		case f.Has(notImpEDNS):
 			return r.refuse(dst, wire.RcodeNotImp)
 		}
 	}
 	for _, say := range [...]struct {
 		flaw  Flaw
 		rcode wire.Rcode
-	}{{ServFail, wire.RcodeServFail}, {Refuse, wire.RcodeRefused}, {NotImp, wire.RcodeNotImp}, {FormErr, wire.RcodeFormErr}} {
+	}{{ServFail, wire.RcodeServFail}, {refuseAll, wire.RcodeRefused}, {notImp, wire.RcodeNotImp}, {formErr, wire.RcodeFormErr}} {
 		if f.Has(say.flaw) {
 			return r.refuse(dst, say.rcode)
 		}
 	}
 	switch {
-	case f.Has(BadVers) && r.hasEDNS:
+	case f.Has(badVers) && r.hasEDNS:
 		return r.refuse(dst, wire.RcodeBadVers)
-	case f.Has(Truncate) && r.transport == event.UDP:
+	case f.Has(truncate) && r.transport == event.UDP:
 		return r.truncated(dst)
-	case f.Has(Lame):
+	case f.Has(lame):
 		return r.referral(dst, dnsname.Root)
-	case f.Has(SelfReferral):
+	case f.Has(selfReferral):
 		return r.referral(dst, r.origin())
-	case f.Has(SideReferral):
+	case f.Has(sideReferral):
 		if side, err := r.origin().Parent().Prepend("beside"); err == nil {
 			return r.referral(dst, side)
 		}
@@ -113,14 +113,14 @@ func (r *request) referral(dst []byte, zone dnsname.Name) []byte {
 // distort alters what the zone says.
 func (r *request) distort(a *answer) {
 	f := r.fault
-	if f.Has(NotAuthoritative) {
+	if f.Has(notAuthoritative) {
 		a.aa = false
 	}
 	denial := len(a.answer) == 0 && a.aa
-	if n := r.zone.nodes[r.name]; f.Has(NXDomainENT) && denial && n != nil && len(n.sets) == 0 {
+	if n := r.zone.nodes[r.name]; f.Has(nxdomainENT) && denial && n != nil && len(n.sets) == 0 {
 		a.rcode = wire.RcodeNXDomain
 	}
-	if f.Has(NoSOA) && a.needed && len(a.authority) > 0 && a.authority[0].Type == wire.TypeSOA {
+	if f.Has(noSOA) && a.needed && len(a.authority) > 0 && a.authority[0].Type == wire.TypeSOA {
 		a.authority = nil
 	}
 }
@@ -129,23 +129,23 @@ func (r *request) distort(a *answer) {
 // begins at start of the reaction's buffer.
 func (r *request) forge(re *Reaction, start int) {
 	f, msg := r.fault, re.Reply[start:]
-	if f.Has(MangleCase) && len(r.question.Name) > 0 {
+	if f.Has(mangleCase) && len(r.question.Name) > 0 {
 		q := msg[wire.HeaderLen:][:len(r.question.Name)]
 		dnsname.Lower(q, bytes.Clone(q))
 	}
-	if f.Has(WrongID) {
+	if f.Has(wrongID) {
 		binary.BigEndian.PutUint16(msg, binary.BigEndian.Uint16(msg)^0x5555)
 	}
-	if f.Has(WrongQuestion) && len(r.question.Name) > 1 {
+	if f.Has(wrongQuestion) && len(r.question.Name) > 1 {
 		msg[wire.HeaderLen+1] ^= 1 // another first letter
 	}
 	switch {
-	case f.Has(WrongAddress):
+	case f.Has(wrongAddress):
 		re.Source = OtherAddress
-	case f.Has(WrongPort):
+	case f.Has(wrongPort):
 		re.Source = OtherPort
 	}
-	if f.Has(Garbage) {
+	if f.Has(garbage) {
 		re.Reply = re.Reply[:start+wire.HeaderLen+(len(msg)-wire.HeaderLen)*2/3]
 	}
 }

@@ -156,7 +156,7 @@ func TestFaultText(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
-		f := Fault{Delay: time.Duration(r.IntN(60000)) * time.Millisecond, Loss: float64(r.IntN(100)) / 100, Flaws: Flaw(r.Uint32()) & (NoSOA<<1 - 1)}
+		f := Fault{Delay: time.Duration(r.IntN(60000)) * time.Millisecond, Loss: float64(r.IntN(100)) / 100, Flaws: Flaw(r.Uint32()) & (noSOA<<1 - 1)}
 		if g, err := ParseFault(f.String()); err != nil || g != f {
 			t.Fatalf("%+v became %q became %+v, %v", f, f, g, err)
 		}
@@ -254,7 +254,7 @@ func TestFlaws(t *testing.T) {
 func TestFaultScope(t *testing.T) {
 	s := testServer(t, Options{Minimal: true})
 	sub := dnsname.MustParse("lame.example.com")
-	s.SetFault(sub, Fault{Flaws: Refuse})
+	s.SetFault(sub, Fault{Flaws: refuseAll})
 	if m := ask(t, s, "www.lame.example.com. A"); m.Rcode != dns.RcodeRefused {
 		t.Error("the deeper name's fault does not apply")
 	}
@@ -265,7 +265,7 @@ func TestFaultScope(t *testing.T) {
 	if m := ask(t, s, "www.example.com. A"); m.Rcode != dns.RcodeServerFailure {
 		t.Error("the server's fault does not apply")
 	}
-	if f := s.Fault(sub); f.Flaws != Refuse|ServFail {
+	if f := s.Fault(sub); f.Flaws != refuseAll|ServFail {
 		t.Error(f)
 	}
 	s.SetServerFault(Fault{})
@@ -299,14 +299,14 @@ func FuzzHandle(f *testing.F) {
 		packed, _ := m.Pack()
 		f.Add(packed, uint32(0))
 	}
-	f.Add([]byte("\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x01\x00\x01\x00\x00\x29\x04\xd0\x00\x01\x00\x00\x00\x00"), uint32(Lame|WrongQuestion))
+	f.Add([]byte("\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x01\x00\x01\x00\x00\x29\x04\xd0\x00\x01\x00\x00\x00\x00"), uint32(lame|wrongQuestion))
 	zone := dnsname.MustParse("example.com")
 	f.Fuzz(func(t *testing.T, query []byte, flaws uint32) {
 		s.SetFault(zone, Fault{Flaws: Flaw(flaws)})
-		s.SetServerFault(Fault{Flaws: Flaw(flaws) & (SideReferral | SelfReferral)})
+		s.SetServerFault(Fault{Flaws: Flaw(flaws) & (sideReferral | selfReferral)})
 		for _, transport := range []event.Transport{event.UDP, event.TCP} {
 			re := s.Handle(query, transport, client, nil)
-			if re.Reply == nil || Flaw(flaws)&Garbage != 0 {
+			if re.Reply == nil || Flaw(flaws)&garbage != 0 {
 				continue
 			}
 			v, err := wire.Read(re.Reply)

@@ -12,6 +12,7 @@ import (
 const (
 	ednsBrokenFor  = 15 * time.Minute
 	manglesCaseFor = time.Hour
+	noCookiesFor   = time.Hour
 	wantsTCPFor    = 10 * time.Minute
 	cookieFor      = 24 * time.Hour // then a new client cookie is made (RFC 7873 §7.1 wants a change now and then)
 )
@@ -43,6 +44,7 @@ func (c *Cookie) Server() []byte { return c.server[:c.serverLen] }
 type Capability struct {
 	EDNS        EDNSState
 	ManglesCase bool // its replies do not keep the question's case
+	NoCookies   bool // it knows EDNS, but a COOKIE option is an error to it
 	TCP         bool // UDP to it is not to be trusted
 }
 
@@ -51,6 +53,7 @@ type capability struct {
 	ednsWorks   bool
 	ednsBroken  clock.Mono // until
 	manglesCase clock.Mono // until
+	noCookies   clock.Mono // until
 	tcp         clock.Mono // until
 	cookie      Cookie
 	cookieUntil clock.Mono
@@ -68,7 +71,7 @@ func (i *Infra) Capability(now clock.Mono, addr netip.AddrPort) Capability {
 }
 
 func (c *capability) at(now clock.Mono) Capability {
-	out := Capability{ManglesCase: c.manglesCase > now, TCP: c.tcp > now}
+	out := Capability{ManglesCase: c.manglesCase > now, NoCookies: c.noCookies > now, TCP: c.tcp > now}
 	switch {
 	case c.ednsBroken > now:
 		out.EDNS = EDNSBroken
@@ -101,13 +104,27 @@ func (i *Infra) LearnMangledCase(now clock.Mono, addr netip.AddrPort) (changed b
 	return changed
 }
 
-// LearnTCP notes that addr should be spoken to over TCP for a while.
-func (i *Infra) LearnTCP(now clock.Mono, addr netip.AddrPort) (changed bool) {
+// LearnNoCookies notes that addr takes a COOKIE option for an error.
+func (i *Infra) LearnNoCookies(now clock.Mono, addr netip.AddrPort) (changed bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c := &i.address(addr).cap
-	changed = c.tcp <= now
-	c.tcp = now.Add(wantsTCPFor)
+	changed = c.noCookies <= now
+	c.noCookies = now.Add(noCookiesFor)
+	return changed
+}
+
+// LearnTCP notes that addr should be spoken to over TCP for a while, or that
+// this cannot be had after all.
+func (i *Infra) LearnTCP(now clock.Mono, addr netip.AddrPort, prefer bool) (changed bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c := &i.address(addr).cap
+	changed = c.tcp > now != prefer
+	c.tcp = 0
+	if prefer {
+		c.tcp = now.Add(wantsTCPFor)
+	}
 	return changed
 }
 

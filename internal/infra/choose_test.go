@@ -167,6 +167,22 @@ func TestLameIsLastAndComesBack(t *testing.T) {
 	}
 }
 
+// Errors of questions that were under way together count once.
+func TestErrorsAtOnceCountOnce(t *testing.T) {
+	i := fresh(Options{Explore: -1})
+	now := clock.Mono(time.Second)
+	answered(i, now, addr(0), 10*ms)
+	answered(i, now, addr(1), 90*ms)
+	for range 100 {
+		i.Erred(now, zone, addr(0), event.Refused)
+		now += clock.Mono(ms)
+	}
+	now = clock.Mono(2 * time.Second)
+	if ch, _ := i.Choose(now, zone, cands(addr(0), addr(1)), nil); ch.Why != event.ReasonProbe {
+		t.Errorf("after 1 s: %+v", ch)
+	}
+}
+
 // A server that erred is not asked the same question again.
 func TestErredIsNotAskedAgain(t *testing.T) {
 	i := fresh(Options{})

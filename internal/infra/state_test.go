@@ -148,14 +148,17 @@ func TestAskParent(t *testing.T) {
 func TestCapabilitiesExpire(t *testing.T) {
 	i := fresh(Options{})
 	now, a := clock.Mono(1), addr(0)
-	if !i.LearnEDNS(now, a, false) || i.LearnEDNS(now, a, false) || !i.LearnMangledCase(now, a) || !i.LearnTCP(now, a) {
+	if !i.LearnEDNS(now, a, false) || i.LearnEDNS(now, a, false) || !i.LearnMangledCase(now, a) || !i.LearnTCP(now, a, true) || !i.LearnNoCookies(now, a) {
 		t.Error("news are told once")
 	}
-	if got := i.Capability(now, a); got != (Capability{EDNS: EDNSBroken, ManglesCase: true, TCP: true}) {
+	if got := i.Capability(now, a); got != (Capability{EDNS: EDNSBroken, ManglesCase: true, NoCookies: true, TCP: true}) {
 		t.Errorf("learnt %+v", got)
 	}
 	if got := i.Capability(now.Add(2*time.Hour), a); got != (Capability{}) {
 		t.Errorf("two hours later still %+v", got)
+	}
+	if i.LearnTCP(now, a, false); i.Capability(now, a).TCP {
+		t.Error("TCP cannot be taken back")
 	}
 	i.LearnEDNS(now, a, true)
 	if got := i.Capability(now, a).EDNS; got != EDNSWorks {

@@ -5,6 +5,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
+	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
 	"lastgood/internal/wire"
 )
@@ -19,6 +20,8 @@ type exchange struct {
 
 	ednsRefused bool            // plain DNS is being tried because EDNS was refused
 	miscased    bool            // a reply had the wrong case: it is being checked over TCP
+	byHabit     bool            // TCP because of an earlier flood: UDP is the way out
+	noCookies   bool            // the cookie is being left out, for the query was refused
 	flooded     bool            // too many wrong replies: only TCP is believed
 	badCookies  int             // BADCOOKIE replies
 	held        *iterator.Reply // lacks the cookie it should have: good only if TCP cannot be had
@@ -31,9 +34,25 @@ type arrival struct {
 	flood bool
 }
 
+// begin plans how the server is spoken to first, by what is known of it.
+func (x *exchange) begin() {
+	can := x.u.opt.Infra.Capability(x.u.opt.Clock.Now(), x.q.Server)
+	edns := can.EDNS != infra.EDNSBroken
+	x.plan = plan{
+		tcp:     x.q.TCP || can.TCP,
+		edns:    edns,
+		cookies: edns && x.u.opt.Cookies && !can.NoCookies,
+		mixed:   x.u.opt.CaseRandomisation && !can.ManglesCase,
+	}
+	x.byHabit = can.TCP && !x.q.TCP
+}
+
 // run sends until there is a reply to hand out.
 func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 	for range maxAttempts {
+		if ctx.Err() != nil {
+			return iterator.Reply{}, x.fail(event.Timeout, "not sent", context.Cause(ctx))
+		}
 		if !x.spend() {
 			return iterator.Reply{}, x.overBudget()
 		}
@@ -70,7 +89,7 @@ func (x *exchange) once(ctx context.Context) (arrival, *Error) {
 	if !x.plan.tcp {
 		return x.udp(ctx)
 	}
-	if x.miscased || x.held != nil {
+	if x.miscased || x.held != nil || x.byHabit {
 		// TCP is a check here, there is a way without it.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, optionalTCP)
@@ -85,6 +104,10 @@ func (x *exchange) without(ctx context.Context) (r *iterator.Reply, ok bool) {
 	switch {
 	case !x.plan.tcp || ctx.Err() != nil:
 		return nil, false
+	case x.byHabit:
+		x.u.opt.Infra.LearnTCP(x.u.opt.Clock.Now(), x.q.Server, false)
+		x.byHabit, x.plan.tcp = false, false
+		return nil, true
 	case x.held != nil:
 		x.u.opt.Infra.LearnCookie(x.q.Server, x.m.cookie.Client, nil)
 		return x.held, true
@@ -119,7 +142,7 @@ func (x *exchange) judge(got *arrival) (done bool, err *Error) {
 		return false, x.fail(event.Garbage, "malformed reply", nil)
 	}
 	x.learnCase(got.fit)
-	if x.flooded && x.u.opt.Infra.LearnTCP(got.reply.At, x.q.Server) {
+	if x.flooded && x.u.opt.Infra.LearnTCP(got.reply.At, x.q.Server, true) {
 		x.u.downgraded(x.q.Server, "tcp", "many forged-looking replies over UDP")
 	}
 	return !x.again(&got.reply), nil
@@ -173,7 +196,7 @@ func (x *exchange) badCookie(has bool) bool {
 func (x *exchange) refusesEDNS(v wire.View, hasOPT bool) bool {
 	switch rc := v.Rcode(); {
 	case rc == wire.RcodeFormErr && hasOPT && x.plan.cookies:
-		x.plan.cookies = false // it knows EDNS: the option it may dislike
+		x.plan.cookies, x.noCookies = false, true // it knows EDNS: the option it may dislike
 		return true
 	case rc == wire.RcodeFormErr, rc == wire.RcodeBadVers, rc == wire.RcodeNotImp && !hasOPT:
 		x.u.counts.ednsFallbacks.Add(1)
@@ -189,6 +212,9 @@ func (x *exchange) learnEDNS(v wire.View, hasOPT bool) {
 	switch rc := v.Rcode(); {
 	case hasOPT && x.plan.edns:
 		x.u.opt.Infra.LearnEDNS(now, x.q.Server, true)
+		if x.noCookies && rc != wire.RcodeFormErr && x.u.opt.Infra.LearnNoCookies(now, x.q.Server) {
+			x.u.downgraded(x.q.Server, "cookies off", "it refuses queries with a cookie")
+		}
 	case x.ednsRefused && rc != wire.RcodeFormErr && rc != wire.RcodeNotImp:
 		if x.u.opt.Infra.LearnEDNS(now, x.q.Server, false) {
 			x.u.downgraded(x.q.Server, "edns off", "it refuses queries with EDNS")

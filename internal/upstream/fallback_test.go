@@ -51,9 +51,11 @@ func TestServerThatDislikesCookies(t *testing.T) {
 	}, func(e *env) {
 		e.good()
 		e.wantTransports("UU")
-		if e.capability().EDNS != infra.EDNSWorks {
+		if e.capability() != (infra.Capability{EDNS: infra.EDNSWorks, NoCookies: true}) {
 			t.Errorf("%+v", e.capability())
 		}
+		e.good()
+		e.wantTransports("UUU")
 	})
 }
 

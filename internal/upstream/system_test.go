@@ -158,7 +158,8 @@ func BenchmarkCompose(b *testing.B) {
 	u := New(Options{Clock: clock.New(), Infra: infra.New(infra.Options{}), CaseRandomisation: true, Cookies: true})
 	defer u.Close()
 	q := iterator.Query{Server: serverAddr, Name: dnsname.MustParse("www.example.com"), Type: wire.TypeA}
-	x := exchange{u: u, q: q, plan: u.firstPlan(q)}
+	x := exchange{u: u, q: q}
+	x.begin()
 	b.ReportAllocs()
 	for b.Loop() {
 		x.m.compose(u, q, x.plan)

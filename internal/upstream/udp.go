@@ -129,7 +129,7 @@ func (x *exchange) linger(s *socket) {
 		ctx, cancel := context.WithTimeout(u.lifetime, lingerFor)
 		defer cancel()
 		defer context.AfterFunc(ctx, s.interrupt)()
-		if _, err := x.listen(s); err == nil {
+		if got, err := x.listen(s); err == nil && !got.flood {
 			u.counts.late.Add(1)
 		}
 	}()

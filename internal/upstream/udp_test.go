@@ -135,6 +135,31 @@ func TestFloodOfForgeriesGoesToTCP(t *testing.T) {
 	})
 }
 
+// When TCP is gone later, UDP is the way back.
+func TestTCPByHabitIsGone(t *testing.T) {
+	inBubble(t, nil, nil, func(e *env) {
+		e.serveUDP(answers(reply{}, reply{}))
+		e.infra.LearnTCP(e.clock.Now(), serverAddr, true)
+		e.good()
+		e.wantTransports("U")
+		if e.capability().TCP {
+			t.Error("still preferred")
+		}
+	})
+}
+
+// An exchange whose time is over before it begins sends nothing.
+func TestNothingIsSentTooLate(t *testing.T) {
+	inBubble(t, nil, answers(reply{}, reply{}), func(e *env) {
+		b := iterator.NewBudget(1)
+		_, err := e.exchange(0, iterator.Query{Budget: b})
+		e.wantOutcome(err, event.Timeout)
+		if e.wantTransports(""); b.Left() != 1 {
+			t.Error("paid for nothing")
+		}
+	})
+}
+
 // Fewer than the bound do not.
 func TestFewForgeriesStayOnUDP(t *testing.T) {
 	inBubble(t, nil, func(q seen) (out [][]byte) {

@@ -120,7 +120,7 @@ func (u *Upstream) Exchange(ctx context.Context, q iterator.Query) (iterator.Rep
 		return iterator.Reply{}, &Error{Result: event.Unreachable, Server: q.Server, Text: "address is on the do-not-query list"}
 	}
 	x := exchange{u: u, q: q}
-	x.plan = u.firstPlan(q)
+	x.begin()
 	r, err := x.run(ctx)
 	if err != nil {
 		u.counts.failed[err.Result%outcomes].Add(1)
@@ -141,18 +141,6 @@ func (u *Upstream) forbidden(server netip.AddrPort) bool {
 		}
 	}
 	return false
-}
-
-// firstPlan is how a server is spoken to first, by what is known of it.
-func (u *Upstream) firstPlan(q iterator.Query) plan {
-	can := u.opt.Infra.Capability(u.opt.Clock.Now(), q.Server)
-	edns := can.EDNS != infra.EDNSBroken
-	return plan{
-		tcp:     q.TCP || can.TCP,
-		edns:    edns,
-		cookies: edns && u.opt.Cookies,
-		mixed:   u.opt.CaseRandomisation && !can.ManglesCase,
-	}
 }
 
 // acquire takes a socket from the bound, if need be from an idle connection.

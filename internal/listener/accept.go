@@ -50,7 +50,7 @@ func outOfFiles(err error) bool {
 
 // shed closes the connection that was idle longest.
 func (l *Listener) shed() {
-	if c := l.conns.shed(); c != nil {
+	if c := l.conns.shed(l.clock.Now()); c != nil {
 		l.tcp.displaced.Add(1)
 		c.close()
 	}

@@ -240,3 +240,41 @@ func TestListenErrorsGiveAdvice(t *testing.T) {
 		t.Error("a Listener without an address starts")
 	}
 }
+
+// TestFullSendBufferIsWaitedFor: a socket that takes no more says so, and takes
+// the rest later. A pair of Unix sockets, for UDP over loopback is never full.
+func TestFullSendBufferIsWaitedFor(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	l := New(testOptions(newFake()))
+	b := preparedBatch(t, l, batchSize, query(t, "hit.example."))
+	full := false
+	for range 100 {
+		b.queued, b.sent = 0, 0
+		for i := range batchSize {
+			b.in[i].hdr.SetControllen(0)
+			b.one(i, 1)
+			b.out[i].hdr.Name, b.out[i].hdr.Namelen = nil, 0
+		}
+		if full = !b.sendmmsg(uintptr(fds[0])); full {
+			break
+		}
+	}
+	if !full || b.sent == batchSize {
+		t.Fatalf("full %v, %d sent", full, b.sent)
+	}
+	before := b.sent
+	for range batchSize {
+		if _, err := unix.Read(fds[1], make([]byte, 512)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.sendmmsg(uintptr(fds[0]))
+	if b.sent <= before || b.refused != 0 {
+		t.Errorf("%d sent before, %d after there was room; %d refused", before, b.sent, b.refused)
+	}
+}

@@ -44,6 +44,7 @@ type conn struct {
 	places chan struct{} // capacity Pipeline: one for each waiting question
 	owed   atomic.Int32  // replies that are due, and the reader's handling of messages
 	active atomic.Int64  // clock.Mono of the last whole message or reply
+	stuck  atomic.Int64  // clock.Mono when the present write began; 0: there is none
 
 	// The reader's.
 	buf      []byte
@@ -69,6 +70,16 @@ func newConn(l *Listener, nc net.Conn, client netip.Addr) *conn {
 func (c *conn) close() {
 	c.cancel()
 	c.nc.Close()
+}
+
+// writePatience is for how long a client that does not take its replies counts
+// as one that is owed them.
+const writePatience = time.Second
+
+// dispensable tells whether c may be closed to make room for another.
+func (c *conn) dispensable(now clock.Mono) bool {
+	stuck := clock.Mono(c.stuck.Load())
+	return c.owed.Load() == 0 || stuck != 0 && now.Sub(stuck) > writePatience
 }
 
 // wake makes the reader look whether the Listener stops.
@@ -351,6 +362,8 @@ func (c *conn) writeOut(ctx context.Context, produce func(put func([]byte) error
 	}
 	defer func() { <-c.token }()
 	err := produce(func(b []byte) error {
+		c.stuck.Store(int64(c.l.clock.Now()))
+		defer c.stuck.Store(0)
 		c.nc.SetWriteDeadline(c.l.clock.Deadline(c.l.opt.Limits.Idle))
 		_, err := c.nc.Write(b)
 		return err

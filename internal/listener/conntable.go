@@ -9,8 +9,8 @@ import (
 )
 
 // connTable bounds the open connections, in all and of one client. When there
-// is no room, the connection that was active least recently and owes no reply
-// makes it. Lists are in order of filing, oldest first: a connection is filed
+// is no room, the connection that was active least recently among those that are
+// dispensable makes it. Lists are in order of filing, oldest first: a connection is filed
 // anew only when it comes up as a candidate though it was active since, so that
 // a message costs no lock.
 type connTable struct {
@@ -55,12 +55,12 @@ func (t *connTable) each(f func(*conn)) {
 func (t *connTable) add(c *conn, welcome bool) (victim *conn, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	mine := t.clients[c.key]
+	mine, now := t.clients[c.key], clock.Mono(c.active.Load())
 	switch {
 	case mine != nil && mine.Len() >= t.perClient:
-		victim = oldestIdle(mine, func(c *conn) *place { return &c.inClient })
+		victim = oldest(mine, now, func(c *conn) *place { return &c.inClient })
 	case t.all.Len() >= t.max:
-		victim = oldestIdle(&t.all, func(c *conn) *place { return &c.inAll })
+		victim = oldest(&t.all, now, func(c *conn) *place { return &c.inAll })
 	default:
 		t.file(c)
 		return nil, true
@@ -74,10 +74,10 @@ func (t *connTable) add(c *conn, welcome bool) (victim *conn, ok bool) {
 }
 
 // shed takes the connection out that was idle longest; nil when none is idle.
-func (t *connTable) shed() *conn {
+func (t *connTable) shed(now clock.Mono) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	victim := oldestIdle(&t.all, func(c *conn) *place { return &c.inAll })
+	victim := oldest(&t.all, now, func(c *conn) *place { return &c.inAll })
 	if victim != nil {
 		t.drop(victim)
 	}
@@ -117,14 +117,14 @@ func (t *connTable) drop(c *conn) {
 	c.inAll, c.inClient = place{}, place{}
 }
 
-// oldestIdle looks for the idle connection that was active least recently. It
-// looks at each at most twice.
-func oldestIdle(l *list.List, at func(*conn) *place) *conn {
+// oldest looks for the dispensable connection that was active least recently.
+// It looks at each at most twice.
+func oldest(l *list.List, now clock.Mono, at func(*conn) *place) *conn {
 	for range 2 * l.Len() {
 		e := l.Front()
 		c := e.Value.(*conn)
 		p, active := at(c), clock.Mono(c.active.Load())
-		if active <= p.filed && c.owed.Load() == 0 {
+		if active <= p.filed && c.dispensable(now) {
 			return c
 		}
 		p.filed = active

@@ -175,6 +175,10 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (l *Listener) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	if l.state != running {
+		if l.state == idle { // what was given is ours to close
+			l.packets, l.streams = l.opt.PacketConns, l.opt.Listeners
+			l.closeSockets()
+		}
 		l.state = stopped
 		l.mu.Unlock()
 		return nil

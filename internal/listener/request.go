@@ -42,7 +42,7 @@ const (
 
 // What is told to clients beyond the rcode.
 var (
-	errProhibited = &ede.Error{Code: ede.Prohibited, ID: "LACL", Text: "clients at your address are not served"}
+	errProhibited = &ede.Error{Code: ede.Prohibited, ID: "LACL"} // no text: the sender may be forged, so the reply is short
 	errClass      = &ede.Error{Code: ede.NotSupported, ID: "LCLS", Text: "only class IN is resolved"}
 	errChaos      = &ede.Error{Code: ede.NotSupported, ID: "LCHA", Text: "not told in class CH"}
 	errTransfer   = &ede.Error{Code: ede.NotSupported, ID: "LAXF", Text: "zone transfers are for the zone's own servers"}

@@ -199,3 +199,45 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		t.Errorf("logged in 20 s:\n%s", &logged)
 	}
 }
+
+func TestGivenSocketsAreClosedWithoutAStart(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(newFake())
+	o.PacketConns = []net.PacketConn{pc}
+	if err := New(o).Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := pc.WriteTo([]byte{0}, pc.LocalAddr()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("socket after Shutdown: %v", err)
+	}
+}
+
+// TestAcceptErrorsDoNotSpin: with nothing to give up, accept is tried ever more
+// seldom, up to about once a second.
+func TestAcceptErrorsDoNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := simnet.New(simnet.Options{Seed: 1})
+		defer n.Close()
+		server := netip.MustParseAddrPort("192.0.2.53:53")
+		ln, err := n.Host(server.Addr()).Listen(server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := testOptions(newFake())
+		o.Listeners = []net.Listener{scarce{ln, nil}}
+		l := New(o)
+		if err := l.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if st := l.Stats().TCP; st.AcceptErrors < 40 || st.AcceptErrors > 130 {
+			t.Errorf("%d attempts in a minute", st.AcceptErrors)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

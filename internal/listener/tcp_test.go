@@ -244,6 +244,14 @@ func TestSlowSender(t *testing.T) {
 				t.Fatalf("cut after %d: %v", cut, err)
 			}
 		}
+		time.Sleep(3500 * time.Millisecond) // nearly idle for too long
+		conn.Write(msg[:5])
+		time.Sleep(3500 * time.Millisecond)
+		conn.Write(msg[5:])
+		if _, err := readFrame(conn); err != nil {
+			t.Fatalf("a message begun late: %v", err)
+		}
+		conn.Write(frame(query(t, "never.example."))) // who is owed a reply has no longer for a message
 		start := time.Now()
 		for i := range msg {
 			if _, err := conn.Write(msg[i : i+1]); err != nil {
@@ -368,6 +376,37 @@ func TestIdleConnectionsMakeRoomForOthers(t *testing.T) {
 			t.Errorf("over UDP: %x", reply)
 		}
 		if s := l.Stats().TCP; s.Open > 20 || s.Refused != 0 || s.Displaced != 210 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// TestStuckClientsMakeRoom: who does not take replies keeps nobody out.
+func TestStuckClientsMakeRoom(t *testing.T) {
+	o := testOptions(newFake())
+	o.Limits.Connections = 2
+	simulated(t, o, func(t *testing.T, l *Listener, client *simnet.Host, server netip.AddrPort) {
+		big := frame(query(t, "big.example.", qtype(dns.TypeTXT)))
+		for range 2 {
+			conn := connect(t, client, server)
+			defer conn.Close()
+			go func() {
+				for range 100 {
+					conn.Write(big)
+				}
+			}()
+		}
+		time.Sleep(500 * time.Millisecond)
+		early := connect(t, client, server)
+		defer early.Close()
+		closedAfter(t, early)
+		time.Sleep(time.Second)
+		late := connect(t, client, server)
+		defer late.Close()
+		if m := askOver(t, late, query(t, "hit.example.")); len(m.Answer) != 1 {
+			t.Errorf("reply %v", m)
+		}
+		if s := l.Stats().TCP; s.Refused != 1 || s.Displaced != 1 {
 			t.Errorf("stats %+v", s)
 		}
 	})

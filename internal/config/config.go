@@ -120,7 +120,6 @@ type Limits struct {
 	RecordsPerSection  int
 	ReplyBytes         Size // per client question
 	ResolutionDeadline time.Duration
-	TriesPerAddress    int
 
 	Flights              int
 	ClientsWaiting       int

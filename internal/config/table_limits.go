@@ -46,12 +46,6 @@ var tableLimits = []Option{
 		field:    in(func(c *Config) *time.Duration { return &c.Limits.ResolutionDeadline }),
 	},
 	{
-		Key: "limits.tries-per-address", Default: `3`, Min: "1", Max: "10", Unit: "tries",
-		Help:     "Tries of one query per server address and transport.",
-		Examples: []string{`2`},
-		field:    in(func(c *Config) *int { return &c.Limits.TriesPerAddress }),
-	},
-	{
 		Key: "limits.flights", Default: `10000`, Min: "10", Max: "1000000", Unit: "resolutions",
 		Help:     "Resolutions under way at once.",
 		Examples: []string{`2000`},

@@ -24,7 +24,7 @@ func use(h *Hit) int {
 func TestEncodeThenDecode(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 4))
 	names := []dnsname.Name{dnsname.Root, name("example."), name("a.example."), name("b.a.example."), name("other.test.")}
-	for i := range 3000 {
+	for i := range 1000 {
 		e := randomEntry(r, names)
 		st := stamp{tag: r.Uint32(), gen: r.Uint32(), ttl: 1 + r.Uint32N(1<<20), stored: at(0)}
 		st.until = st.expiry().Add(onPolicy.Max)
@@ -38,7 +38,7 @@ func TestEncodeThenDecode(t *testing.T) {
 		if !same(got, e) || h.gen != st.gen {
 			t.Fatalf("%d: %+v\nwant %+v", i, got, e)
 		}
-		for cut := range len(rec) {
+		for cut := range min(len(rec), 200) {
 			if decode(&h, rec[:cut]) {
 				use(&h)
 			}

@@ -108,14 +108,34 @@ func TestOutageWithFloodLosesNoPopularName(t *testing.T) {
 	checkAll(t, c)
 }
 
+// What everybody wants is not the first to go in the moment it expires, but
+// when nobody has wanted it for an hour.
+func TestPopularNamesHaveTimeToBeAskedForAgain(t *testing.T) {
+	o := Options{Size: minSize, Stale: onPolicy}
+	c, n := New(o), capacity(t, o)
+	popular := fill(t, c, at(0), "popular", 60, n/3)
+	found(c, at(1), "popular", popular)
+	now := at(time.Minute)
+	fill(t, c, now, "flood", 8*3600, 3*n)
+	if st := c.Stats(); st.EvictUnasked != 0 || st.EvictRecency == 0 {
+		t.Errorf("in the moment they expire: %+v", st)
+	}
+	before := c.Stats()
+	fill(t, c, now.Add(graceMax), "later", 3600, popular)
+	if st := c.Stats(); st.EvictUnasked == 0 || st.EvictRecency != before.EvictRecency {
+		t.Errorf("an hour later: %+v", st)
+	}
+}
+
 // What replaces a popular entry is as popular.
 func TestReplacementKeepsItsRank(t *testing.T) {
 	o := Options{Size: minSize}
 	c, n := New(o), capacity(t, o)
 	popular := fill(t, c, at(0), "popular", 300, n/4)
 	found(c, at(1), "popular", popular)
+	fill(t, c, at(2), "flood", 300, 2*n)
 	fill(t, c, at(2), "popular", 300, n/4)
-	fill(t, c, at(3), "flood", 300, 3*n)
+	fill(t, c, at(3), "another", 300, 2*n)
 	if got := found(c, at(4), "popular", popular); got != popular {
 		t.Errorf("%d of %d left", got, popular)
 	}

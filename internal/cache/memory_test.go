@@ -55,8 +55,8 @@ func TestSizeBoundsMemory(t *testing.T) {
 // The target is 250 bytes for an address, index and all.
 func TestBytesOfAnAddress(t *testing.T) {
 	before := heap()
-	const n = 50_000
-	c := New(Options{Size: 64 << 20})
+	const n = 20_000
+	c := New(Options{Size: 32 << 20})
 	for i := range n {
 		c.Put(at(0), address(numbered("www.some-name", i), 3600))
 	}

@@ -14,12 +14,12 @@ import (
 	"lastgood/internal/wire"
 )
 
-// sealed is an entry whose data tells whether it is whole: every record and
-// signature ends in the checksum of its name, a serial number and its content.
+// sealed is an entry whose data tells whether it is whole: record, signature
+// and proof end in the checksum of the name, a serial number and the content.
 func sealed(r *rand.Rand, n dnsname.Name, serial uint32) *Entry {
 	seal := func() []byte {
 		b := binary.BigEndian.AppendUint32(nil, serial)
-		b = append(b, randomBytes(r, 1<<r.IntN(12))...)
+		b = append(b, randomBytes(r, 1<<r.IntN(14))...)
 		return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(append([]byte(n), b...)))
 	}
 	e := &Entry{Kind: Data, Name: n, Type: wire.TypeTXT, Rank: RankAnswer, TTL: 300, Cut: n.Parent()}
@@ -46,41 +46,42 @@ func whole(h *Hit, n dnsname.Name) bool {
 	return h.Name() == n && h.Cut() == n.Parent() && p.Name == n.Parent()
 }
 
-// Readers and writers of few shards, always full: no reader ever sees an entry
-// that is not whole, nor misses one that is only being replaced.
+// Readers and writers of one shard: no reader ever sees an
+// entry that is not whole, nor misses one that is only being replaced.
 func TestReadersSeeWholeEntries(t *testing.T) {
 	c := New(Options{Size: minSize, Stale: onPolicy})
-	names := make([]dnsname.Name, 400)
-	for i := range names {
-		names[i] = numbered("n", i)
+	gen := rand.New(rand.NewPCG(1, 7))
+	entries := make([]*Entry, 64) // of 16 names, the first one's every other
+	for i := range entries {
+		entries[i] = sealed(gen, numbered("n", i%2*(i/2)%16), uint32(i))
 	}
+	always := entries[0].Name
+	c.Put(at(0), entries[0])
 	var writers, readers sync.WaitGroup
 	var stop atomic.Bool
 	var hits, torn, lost atomic.Int64
-	const work = 700
-	c.Put(at(0), sealed(rand.New(rand.NewPCG(0, 0)), names[0], 0))
-	for w := range uint64(3) {
+	for w := range uint64(2) {
 		writers.Go(func() {
 			r := rand.New(rand.NewPCG(w, 3))
-			for i := range work {
-				now := at(time.Duration(i) * 100 * time.Millisecond)
-				c.Put(now, sealed(r, names[0], r.Uint32()))
-				c.Put(now, sealed(r, names[1+r.IntN(len(names)-1)], r.Uint32()))
+			for i := range 3000 {
+				now := at(time.Duration(i) * 10 * time.Millisecond)
+				e := *entries[r.IntN(len(entries))]
+				c.Put(now, &e)
 				if i%64 == 0 {
-					c.Bury(now, names[1+r.IntN(len(names)-1)])
+					c.Bury(now, numbered("n", 1+r.IntN(15)))
 					c.Sweep(now)
 				}
 			}
 		})
 	}
-	for range 3 {
+	for range 2 {
 		readers.Go(func() {
 			var r Reader
 			for i := 0; !stop.Load(); i++ {
-				n := names[i%7*i%len(names)]
+				n := entries[i%len(entries)].Name
 				h, ok := c.Lookup(&r, at(0), n, wire.TypeTXT)
 				switch {
-				case !ok && n == names[0]:
+				case !ok && n == always:
 					lost.Add(1)
 				case ok && !whole(&h, n):
 					torn.Add(1)
@@ -97,7 +98,7 @@ func TestReadersSeeWholeEntries(t *testing.T) {
 	if torn.Load() > 0 || lost.Load() > 0 || hits.Load() == 0 {
 		t.Errorf("%d torn, %d lost, %d whole", torn.Load(), lost.Load(), hits.Load())
 	}
-	if st := c.Stats(); st.EvictRecency == 0 || st.Replaced == 0 || st.EvictBuried == 0 {
+	if st := c.Stats(); st.Replaced == 0 || st.EvictBuried == 0 {
 		t.Errorf("too quiet to prove anything: %+v", st)
 	}
 }

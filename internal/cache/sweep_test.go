@@ -64,7 +64,7 @@ func TestBuriedDoesNotStandInTheWay(t *testing.T) {
 
 func TestSweepIsBoundedAndComesToAnEnd(t *testing.T) {
 	c := New(Options{Size: 32 << 20})
-	fill(t, c, at(0), "n", 300, 150_000)
+	fill(t, c, at(0), "n", 300, 80_000)
 	c.Bury(at(0), name("example."))
 	calls := 1
 	for c.Sweep(at(0)) {
@@ -72,13 +72,13 @@ func TestSweepIsBoundedAndComesToAnEnd(t *testing.T) {
 			t.Fatal("no end")
 		}
 	}
-	if st := c.Stats(); calls < 2 || st.Entries != 0 || st.EvictBuried != 150_000 || st.Tombstones != 0 {
+	if st := c.Stats(); calls < 2 || st.Entries != 0 || st.EvictBuried != 80_000 || st.Tombstones != 0 {
 		t.Errorf("%d calls: %+v", calls, st)
 	}
-	fill(t, c, at(0), "n", 300, 150_000)
+	fill(t, c, at(0), "n", 300, 80_000)
 	for c.Sweep(at(time.Hour)) {
 	}
-	if st := c.Stats(); st.Entries != 0 || st.EvictGone != 150_000 {
+	if st := c.Stats(); st.Entries != 0 || st.EvictGone != 80_000 {
 		t.Errorf("%+v", st)
 	}
 	checkAll(t, c)

@@ -53,7 +53,7 @@
 //	    what a server says instead of the truth; * is any name or type; beneath
 //	    it rcode, flags, answer, authority and additional lines. Without those
 //	    the true reply is cut, delayed, or comes after forged ones.
-//	zone ZONE FILE|none [SERVER]   replace the data of a zone now
+//	zone ZONE FILE|none [SERVER]   replace the data of a zone now; no delegation is made up
 //	outage NAME blackhole|refuse D the machine, or the process on it, is dead for so long
 //	partition NAME / heal NAME     nothing passes between the resolver and NAME
 //	link NAME [latency=] [jitter=] [loss=] [mtu=]
@@ -87,6 +87,8 @@
 //	upstream 3                     queries to authorities since the statement began
 //	queries SERVER [NAME [TYPE]] 2 of these, so many; * is any
 //	asked SERVER NAME TYPE [tcp]   all that was asked, in order, one line a query
+//	saw SERVER NAME TYPE rd=false edns=true do=… cd=… size=1232 cookie=… mixed-case=…
+//	                               how those that reached the server were asked
 //	event KIND [field=value…]      the program told that since the statement began; ~ for =: contains
 //	no-event KIND [field=value…]
 //

@@ -85,7 +85,7 @@ func (s *server) start() error {
 	s.Server = s.w.sim.Add(s.name, texts...)
 	s.w.net.SetLinks(s.w.host, s.Host(), s.link)
 	for zone, file := range s.zones {
-		z, err := s.w.load(zone, file)
+		z, err := s.w.load(zone, file, true)
 		if err != nil {
 			return err
 		}

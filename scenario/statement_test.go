@@ -177,12 +177,12 @@ func (w *world) wait() error {
 
 // hold holds a reply against its expectations.
 func (w *world) hold(st *step, from mark, replies ...*reply) error {
-	queries, events := w.since(from)
+	o := w.since(from)
 	for _, r := range replies {
 		if err := r.valid(); err != nil {
 			return fmt.Errorf("%w\n%s", err, show(r))
 		}
-		o := &outcome{reply: r, queries: queries, events: events}
+		o.reply = r
 		if err := w.expect(st, o); err != nil {
 			return err
 		}
@@ -222,8 +222,7 @@ func (w *world) doMark(*step) error {
 }
 
 func (w *world) doCheck(st *step) error {
-	queries, events := w.since(w.mark)
-	return w.expect(st, &outcome{queries: queries, events: events})
+	return w.expect(st, w.since(w.mark))
 }
 
 func (w *world) doFault(st *step) error {
@@ -289,7 +288,7 @@ func (w *world) doZone(st *step) error {
 			s.RemoveZone(zone)
 			continue
 		}
-		z, err := w.load(zone, st.words[1])
+		z, err := w.load(zone, st.words[1], false)
 		if err != nil {
 			return err
 		}

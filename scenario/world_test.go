@@ -13,7 +13,6 @@ import (
 	"lastgood/internal/app"
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
-	"lastgood/internal/event"
 	"lastgood/internal/simauth"
 	"lastgood/internal/simnet"
 )
@@ -57,7 +56,7 @@ type world struct {
 }
 
 // mark is a place in the trace.
-type mark struct{ queries, events int }
+type mark struct{ queries, events, heard int }
 
 // failure is a script's mistake or an expectation that does not hold.
 type failure struct {
@@ -200,14 +199,17 @@ func (w *world) zonesServed() (list []dnsname.Name) {
 func (w *world) note() mark {
 	w.trace.mu.Lock()
 	defer w.trace.mu.Unlock()
-	return mark{len(w.trace.queries), len(w.trace.events)}
+	return mark{len(w.trace.queries), len(w.trace.events), w.sim.Count()}
 }
 
 // since gives what happened after a mark.
-func (w *world) since(m mark) ([]query, []event.Event) {
+func (w *world) since(m mark) *outcome {
 	w.trace.mu.Lock()
 	defer w.trace.mu.Unlock()
-	return slices.Clone(w.trace.queries[m.queries:]), slices.Clone(w.trace.events[m.events:])
+	return &outcome{
+		queries: slices.Clone(w.trace.queries[m.queries:]), events: slices.Clone(w.trace.events[m.events:]),
+		heard: w.sim.Queries()[m.heard:],
+	}
 }
 
 // seedOf gives a scenario its own seed, always the same.

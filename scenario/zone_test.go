@@ -18,8 +18,9 @@ func zoneFile(zone dnsname.Name) string {
 	return strings.TrimSuffix(zone.String(), ".") + ".zone"
 }
 
-// load reads a zone and adds what its file leaves out.
-func (w *world) load(origin dnsname.Name, file string) (*authority.Zone, error) {
+// load reads a zone and adds what its file leaves out; delegations only to the
+// zones that are there from the beginning.
+func (w *world) load(origin dnsname.Name, file string, first bool) (*authority.Zone, error) {
 	text, ok := w.script.files[file]
 	if !ok && file != zoneFile(origin) {
 		return nil, fmt.Errorf("there is no file %s", file)
@@ -29,7 +30,7 @@ func (w *world) load(origin dnsname.Name, file string) (*authority.Zone, error) 
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	z := &draft{w: w, origin: origin, records: records}
-	if err := z.complete(); err != nil {
+	if err := z.complete(first); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return authority.NewZone(origin, z.records)
@@ -62,7 +63,7 @@ func (z *draft) add(format string, args ...any) error {
 
 // complete adds SOA and NS records, delegations of zones beneath and the
 // addresses of servers, where the file has none.
-func (z *draft) complete() error {
+func (z *draft) complete(delegations bool) error {
 	if !z.has(z.origin, wire.TypeSOA) {
 		if err := z.add("@ 3600 SOA ns. admin. 1 7200 900 1209600 300\n"); err != nil {
 			return err
@@ -72,7 +73,7 @@ func (z *draft) complete() error {
 		return err
 	}
 	for _, child := range z.w.zonesServed() {
-		if child.Below(z.origin) && z.w.deepest(child.Parent()) == z.origin {
+		if delegations && child.Below(z.origin) && z.w.deepest(child.Parent()) == z.origin {
 			if err := z.delegate(child); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -89,3 +90,6 @@ type Result struct {
 type Addresses interface {
 	Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) ([]netip.Addr, error)
 }
+
+// ErrLoop tells that a name server's address depends on what is being resolved.
+var ErrLoop = errors.New("name servers depend on each other")

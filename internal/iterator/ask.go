@@ -1,0 +1,304 @@
+package iterator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/wire"
+)
+
+const (
+	// relaxAfter is how many tries of a minimised question may time out before
+	// the full one is asked: some servers do not answer for empty non-terminals.
+	relaxAfter = 2
+	// softEnough is how many doubtful replies are enough to believe one.
+	softEnough = 3
+)
+
+// try is one question on its way to one server.
+type try struct {
+	infra.Choice
+	event.Question
+	zone      dnsname.Name
+	epoch     int
+	minimised bool
+	sent      clock.Mono
+	givenUp   bool
+}
+
+// result is what an exchange brought.
+type result struct {
+	try   *try
+	reply Reply
+	err   error
+}
+
+// send asks the next server, if there is one and the budget allows it.
+func (t *task) send(ctx context.Context) state {
+	t.current = nil
+	if q, minimised := t.question(); q != t.asked {
+		t.ask(q, minimised)
+		if minimised {
+			t.min.count++
+		}
+	}
+	if t.req.Budget != nil && t.req.Budget.Left() == 0 {
+		return t.outOfBudget()
+	}
+	choice, ok := t.it.infra.Choose(t.now(), t.place.cut, t.targets.cands, t.tries)
+	if !ok {
+		return exhausted
+	}
+	t.countTry(choice)
+	t.current = &try{
+		Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
+		minimised: t.minimised, sent: t.now(),
+	}
+	t.exchange(ctx, t.current)
+	t.setTimer(choice.Timeout)
+	return wait
+}
+
+// question is what to ask here. A resolver that we forward to has to know the
+// whole name anyway, and less would only be a question more.
+func (t *task) question() (event.Question, bool) {
+	if t.forwarding() {
+		return event.Question{Name: t.req.Name, Type: t.req.Type}, false
+	}
+	return t.min.question(t.req.Name, t.req.Type)
+}
+
+func (t *task) countTry(c infra.Choice) {
+	for i := range t.tries {
+		if t.tries[i].Addr == c.Addr && t.tries[i].TCP == c.TCP {
+			t.tries[i].N++
+			return
+		}
+	}
+	t.tries = append(t.tries, infra.Tries{Addr: c.Addr, TCP: c.TCP, N: 1})
+}
+
+// exchange runs a try in a goroutine that ends with ctx at the latest.
+func (t *task) exchange(ctx context.Context, y *try) {
+	q := Query{
+		Server: y.Addr, Zone: y.zone, Name: y.Name, Type: y.Type, TCP: y.TCP,
+		RD: t.forwarding(), Budget: t.req.Budget,
+	}
+	go func() {
+		r := result{try: y}
+		r.reply, r.err = t.it.exchanger.Exchange(ctx, q)
+		select {
+		case t.results <- r:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+func (t *task) forwarding() bool { return t.place.zone != nil && t.place.zone.Forward }
+
+// wait waits for whatever comes first.
+func (t *task) wait(ctx context.Context) state {
+	var fired <-chan time.Time
+	if t.timer != nil {
+		fired = t.timer.C
+	}
+	select {
+	case r := <-t.results:
+		return t.heard(r)
+	case l := <-t.lookups:
+		return t.learnt(l)
+	case <-fired:
+		t.timer = nil
+		return t.timedOut(ctx)
+	case <-ctx.Done():
+		return t.outOfTime()
+	}
+}
+
+// timedOut gives the current try up, which stays open, or looks up more name
+// servers when it was those that were waited for.
+func (t *task) timedOut(ctx context.Context) state {
+	y := t.current
+	if y == nil {
+		if t.startLookups(ctx) {
+			t.setTimer(lookupStagger)
+		}
+		return wait
+	}
+	y.givenUp, t.current = true, nil
+	now := t.now()
+	t.it.infra.TimedOut(now, y.Addr)
+	t.failed(y, event.Timeout, "did not answer")
+	t.it.events.Emit(event.Exchanged{
+		At: now, Flight: t.req.Flight, Zone: y.zone, Server: y.Addr, Host: y.Host, Why: y.Why,
+		Asked: y.Question, Minimised: y.minimised, RTT: now.Sub(y.sent), Outcome: event.Timeout,
+	})
+	if t.timeouts++; t.minimised && t.timeouts >= relaxAfter {
+		t.relax()
+	}
+	return send
+}
+
+// relax asks for the full name from now on, if the mode allows it.
+func (t *task) relax() bool {
+	if t.it.mode != Relaxed || t.min.full {
+		return false
+	}
+	t.min.full = true
+	return true
+}
+
+// heard takes the outcome of an exchange: of the current try, of one that was
+// given up, or of an earlier question.
+func (t *task) heard(r result) state {
+	v, e := t.judge(r)
+	e.Late = r.try.givenUp
+	t.it.events.Emit(e)
+	y := r.try
+	switch {
+	case y.epoch != t.epoch:
+		return wait
+	case v != nil && v.useful() && t.helps(v):
+		t.useful(y, v)
+		return consider
+	case y.Question != t.asked:
+		return wait // to a question that was left behind
+	case v != nil && v.outcome.Useful():
+		return t.doubtful(y, v)
+	}
+	return t.refused(y, v, e)
+}
+
+// helps tells whether a useful reply is of use now: it answers the present
+// question, or is a referral to an earlier, shorter one.
+func (t *task) helps(v *verdict) bool {
+	return v.asked.Question == t.asked || v.outcome == event.Referral
+}
+
+// next goes on after a reply that did not help: with the next server if it was
+// this one that was waited for.
+func (t *task) next(y *try) state {
+	if y == t.current {
+		return send
+	}
+	return wait
+}
+
+// useful takes a reply that moves the resolution on.
+func (t *task) useful(y *try, v *verdict) {
+	now := t.now()
+	t.stopTimer()
+	t.current = nil
+	t.reply = v
+	if t.it.infra.Useful(now, t.place.cut, y.Addr) {
+		t.it.events.Emit(event.CutHealth{At: now, Cut: t.place.cut})
+	}
+}
+
+// doubtful keeps a reply that is believed if others say no better.
+func (t *task) doubtful(y *try, v *verdict) state {
+	t.softs++
+	if t.soft == nil || t.soft.outcome == event.NoData && v.outcome == event.Answer {
+		t.soft = v
+	}
+	t.exclude(y)
+	if t.softs >= softEnough {
+		t.stopTimer()
+		return exhausted
+	}
+	return t.next(y)
+}
+
+// exclude keeps a server from being asked the same again: it would say the same.
+func (t *task) exclude(y *try) {
+	for i := range t.tries {
+		if t.tries[i].Addr == y.Addr && t.tries[i].TCP == y.TCP {
+			t.tries[i].N = infra.MaxTries
+		}
+	}
+}
+
+// refused takes a failure of a server: an error, lameness, garbage, or no reply.
+func (t *task) refused(y *try, v *verdict, e event.Exchanged) state {
+	if e.Outcome == event.Budget {
+		return t.outOfBudget()
+	}
+	t.exclude(y)
+	if v != nil && y.minimised && t.relax() {
+		return send // it may cope with the full name
+	}
+	t.failed(y, e.Outcome, e.Text)
+	switch {
+	case e.Outcome == event.Lame:
+		t.it.infra.Lame(e.At, t.place.cut, y.Addr, ede.Error{Code: ede.NoReachableAuthority, ID: "LAME", Text: e.Text})
+	case v != nil:
+		t.it.infra.Erred(e.At, t.place.cut, y.Addr, e.Outcome)
+	}
+	return t.next(y)
+}
+
+// judge reads a reply and makes the event that tells of it. The verdict is nil
+// without a reply.
+func (t *task) judge(r result) (*verdict, event.Exchanged) {
+	y := r.try
+	e := event.Exchanged{
+		At: t.now(), Flight: t.req.Flight, Zone: y.zone, Server: y.Addr, Host: y.Host, Why: y.Why,
+		Asked: y.Question, Minimised: y.minimised,
+	}
+	if r.err != nil {
+		e.Outcome, e.Text = event.Unreachable, r.err.Error()
+		var o interface{ Outcome() event.Outcome }
+		if errors.As(r.err, &o) {
+			e.Outcome = o.Outcome()
+		}
+		e.RTT = e.At.Sub(y.sent)
+		return nil, e
+	}
+	v := t.it.verdict(r.reply, t.askedBy(y))
+	v.minimised = y.minimised
+	e.Transport, e.RTT, e.Rcode = r.reply.Transport, r.reply.RTT, v.rcode
+	e.Outcome, e.Text, e.Scrubbed = v.outcome, v.text, v.scrubbed
+	switch {
+	case v.ns != nil:
+		e.Next = v.ns.Name
+	case v.outcome == event.Alias:
+		e.Next = v.chain.end
+	}
+	for _, s := range v.chain.hops {
+		e.Answers += s.Data.Len()
+	}
+	return v, e
+}
+
+// askedBy gives what a try's reply is judged by.
+func (t *task) askedBy(y *try) asked {
+	a := asked{Question: y.Question, zone: y.zone, hops: t.it.limits.CNAMEHops}
+	if z := t.it.zones[y.zone]; z != nil && y.epoch == t.epoch && t.place.zone != nil {
+		// Servers that somebody configured need not be authoritative.
+		a.lenient = true
+		if z.Forward {
+			a.forward, a.zone = true, dnsname.Root
+		}
+	}
+	return a
+}
+
+// verdict reads, scrubs and classifies a reply.
+func (it *Iterator) verdict(r Reply, a asked) *verdict {
+	m := read(r.View, a.Type, &it.limits)
+	scrub(m, a.zone)
+	single(m)
+	v := &verdict{message: m, asked: a, class: classify(m, a)}
+	for i := range m.answer {
+		if s := &m.answer[i]; !v.chain.on(s) {
+			m.drop(wire.AnswerSection, s.Name, s.Type, "not part of the answer")
+		}
+	}
+	return v
+}

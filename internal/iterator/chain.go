@@ -1,0 +1,105 @@
+package iterator
+
+import (
+	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// chain is the path from the question's name through the answer section.
+type chain struct {
+	hops []*rrset.Set // aliases, and the answer at the end if it is there
+	end  dnsname.Name // the name that the path ends at, asked for or aliased to
+	data bool         // the last hop answers the question
+	away bool         // end is outside the zone: its data is another's to give
+	// tooLong: the last hop is a DNAME whose result is longer than a name may
+	// be (RFC 6672 §2.2, YXDOMAIN).
+	tooLong bool
+	loop    bool // the aliases lead in a circle, or further than is followed
+}
+
+// follow walks from name through the sets of a scrubbed answer section. Only
+// what is on the way is part of the answer; the rest is junk.
+func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name, maxHops int) chain {
+	c := chain{end: name}
+	for hops := 0; ; hops++ {
+		if !c.end.Under(zone) {
+			c.away = true
+			return c
+		}
+		if s := get(sets, c.end, t); s != nil {
+			c.hops, c.data = append(c.hops, s), true
+			return c
+		}
+		s := aliasOf(sets, c.end)
+		if s == nil {
+			return c
+		}
+		if hops >= maxHops || c.visited(s, c.end) {
+			c.loop = true
+			return c
+		}
+		c.hops = append(c.hops, s)
+		target, ok := s.Target()
+		if ok && s.Type == wire.TypeDNAME {
+			var err error
+			if target, err = c.end.Rebase(s.Name, target); err != nil {
+				c.tooLong = true
+				return c
+			}
+		}
+		if !ok {
+			return c
+		}
+		c.end = target
+	}
+}
+
+// aliasOf finds what leads on from name. A DNAME above it wins over a CNAME at
+// it, which then is the one that the server made of the DNAME (RFC 6672 §3.1);
+// we make our own.
+func aliasOf(sets []rrset.Set, name dnsname.Name) *rrset.Set {
+	for i := range sets {
+		if sets[i].Type == wire.TypeDNAME && name.Below(sets[i].Name) {
+			return &sets[i]
+		}
+	}
+	return get(sets, name, wire.TypeCNAME)
+}
+
+// visited tells whether the path was at a CNAME before. A DNAME may apply
+// again, to another name: there the number of hops is the bound.
+func (c *chain) visited(s *rrset.Set, _ dnsname.Name) bool {
+	if s.Type != wire.TypeCNAME {
+		return false
+	}
+	for _, h := range c.hops {
+		if h == s {
+			return true
+		}
+	}
+	return false
+}
+
+// on tells whether a set is part of the path.
+func (c *chain) on(s *rrset.Set) bool {
+	for _, h := range c.hops {
+		if h == s {
+			return true
+		}
+	}
+	return false
+}
+
+// single cuts a CNAME or DNAME set to its first record: more than one at an
+// owner is an error (RFC 2181 §10.1, RFC 6672 §2.4), and the first is what
+// peers follow.
+func single(m *message) {
+	for i := range m.answer {
+		s := &m.answer[i]
+		if (s.Type == wire.TypeCNAME || s.Type == wire.TypeDNAME) && s.Data.Len() > 1 {
+			m.drop(wire.AnswerSection, s.Name, s.Type, "more than one alias at a name")
+			s.Data = rrset.Packed(nil).Append(s.Data.First())
+		}
+	}
+}

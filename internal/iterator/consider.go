@@ -1,0 +1,125 @@
+package iterator
+
+import (
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+)
+
+// registryLabels is up to how many labels a cut is run by a registry, whose
+// delegations may outlive its own in the cache; see delegationTTL.
+const registryLabels = 1
+
+// consider acts on a useful reply: down, on, or done.
+func (t *task) consider() state {
+	v := t.reply
+	t.reply = nil
+	switch {
+	case v.outcome == event.Referral:
+		return t.refer(v)
+	case t.priming:
+		return t.primed(v)
+	case v.asked.Question != (event.Question{Name: t.req.Name, Type: t.req.Type}):
+		return t.passed(v)
+	}
+	t.denied(v)
+	v.asked.zone = t.place.cut
+	t.result = Result{Entries: entries(v.message, &v.class, v.asked)}
+	zone := t.it.zoneOf(t.req.Name)
+	t.result.Entries = inZone(t.result.Entries, func(n dnsname.Name) bool { return t.it.zoneOf(n) == zone })
+	return done
+}
+
+// denied ends a cut whose servers failed and which its parent, asked again, no
+// longer delegates: it and everything beneath is gone.
+func (t *task) denied(v *verdict) {
+	if t.avoid == "" || !v.aa || v.outcome != event.NXDomain {
+		return
+	}
+	t.it.cache.DropDelegation(t.avoid)
+	t.it.cache.Bury(t.now(), t.avoid)
+}
+
+// passed goes on after a reply to a minimised question that is no referral:
+// there is no cut here. A name that does not exist ends it only in strict mode
+// (RFC 8020); otherwise the server may be one of those that deny empty
+// non-terminals, and is asked for the whole name (RFC 9156 §2.3).
+func (t *task) passed(v *verdict) state {
+	if v.outcome == event.NXDomain {
+		if t.relax() {
+			return send
+		}
+		t.denied(v)
+		return t.believeNXDomain(v)
+	}
+	t.min.passed(v.asked.Name)
+	return send
+}
+
+// believeNXDomain takes the denial of an ancestor as that of the name asked
+// for, and of nothing else.
+func (t *task) believeNXDomain(v *verdict) state {
+	e := entries(v.message, &v.class, v.asked)
+	last := &e[len(e)-1]
+	last.Name = t.req.Name
+	t.result = Result{Entries: e[len(e)-1:]}
+	return done
+}
+
+// refer follows a referral. The cut lies below the present one, so this ends.
+func (t *task) refer(v *verdict) state {
+	if t.pinned {
+		return t.giveUp(&ede.Error{Code: ede.NoReachableAuthority, ID: "GLUE",
+			Text: "the parent does not know the address of " + t.req.Name.String()})
+	}
+	if t.referrals++; t.referrals > t.it.limits.Referrals {
+		t.bound("referrals")
+		return t.giveUp(&ede.Error{Code: ede.Other, ID: "REFS", Text: "too many referrals, the last to " + v.ns.Name.String()})
+	}
+	now := t.now()
+	d := &cache.Delegation{
+		Cut: v.ns.Name, Parent: t.place.cut, Learned: now,
+		Servers: serversIn(v, &t.it.limits), TTL: t.delegationTTL(v),
+	}
+	d.Expiry = now.Add(time.Duration(d.TTL) * time.Second)
+	t.it.cache.PutDelegation(now, d)
+	t.avoid = ""
+	t.enter(place{cut: d.Cut, deleg: d, parent: t.place.deleg})
+	return gather
+}
+
+// serversIn takes the name servers of a referral, with the glue that its sender
+// may give: addresses at or below the zone that it serves, of servers that the
+// referral names. Of many, those with glue come first.
+func serversIn(v *verdict, lim *Limits) []cache.NameServer {
+	var with, without []cache.NameServer
+	for data := range v.ns.Data.All() {
+		name, err := dnsname.FromWire(data)
+		if err != nil || len(with) >= lim.NameServers {
+			continue
+		}
+		if addrs := glueIn(v.additional, name, lim.Addresses); len(addrs) > 0 {
+			with = append(with, cache.NameServer{Name: name, Addrs: addrs})
+		} else if len(without) < lim.NameServers {
+			without = append(without, cache.NameServer{Name: name})
+		}
+	}
+	all := append(with, without...)
+	return all[:min(len(all), lim.NameServers)]
+}
+
+// delegationTTL is how long a referral is believed: its NS records' TTL, and no
+// longer than the delegation of the cut that gave it. Otherwise a domain that
+// its parent removed could live on by delegating to itself further and further
+// down. Registries' cuts are exempt: they are not removed, and all that they
+// delegate would be asked for anew whenever theirs expires.
+func (t *task) delegationTTL(v *verdict) uint32 {
+	ttl := v.ns.TTL
+	if d := t.place.deleg; d != nil && d.Cut.Labels() > registryLabels {
+		ttl = min(ttl, uint32(max(0, d.Expiry.Sub(t.now())/time.Second)))
+	}
+	return ttl
+}

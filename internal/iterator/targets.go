@@ -1,0 +1,351 @@
+package iterator
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
+	"lastgood/internal/wire"
+)
+
+// lookupStagger is how long addresses of some name servers are waited for
+// before more are looked up.
+const lookupStagger = 300 * time.Millisecond
+
+// targets are the servers of a place.
+type targets struct {
+	cands   []infra.Candidate
+	hosts   []host
+	burst   int  // look-ups that the next round may start
+	started int  // look-ups in all
+	pending int  // look-ups under way
+	spares  bool // addresses of the second choice are among cands
+}
+
+// host is a name server by name.
+type host struct {
+	name   dnsname.Name
+	port   uint16
+	tcp    bool
+	spare  []netip.Addr // of the second choice: glue that better data spoke against
+	asked4 bool         // its A records were looked up, or are known
+	asked6 bool
+}
+
+// lookup is the outcome of looking up a name server's addresses.
+type lookup struct {
+	epoch int // of the task's place
+	host  int
+	addrs []netip.Addr
+	err   error
+}
+
+// gather collects what is known of the cut's servers, in random order.
+func (t *task) gather() state {
+	if z := t.place.zone; z != nil {
+		t.gatherZone(z)
+	} else {
+		t.gatherDelegation(t.place.deleg)
+	}
+	t.targets.burst = 2
+	return send
+}
+
+func (t *task) gatherZone(z *Zone) {
+	for _, s := range z.Servers {
+		port := s.Addr.Port()
+		if port == 0 {
+			port = 53
+		}
+		if s.Addr.Addr().IsValid() {
+			t.addCandidate(netip.AddrPortFrom(s.Addr.Addr(), port), s.Host, s.TCP)
+			continue
+		}
+		h := host{name: s.Host, port: port, tcp: s.TCP}
+		t.known(&h, nil)
+		t.targets.hosts = append(t.targets.hosts, h)
+	}
+}
+
+func (t *task) gatherDelegation(d *cache.Delegation) {
+	servers := slices.Clone(d.Servers)
+	t.it.shuffle(len(servers), func(i, j int) { servers[i], servers[j] = servers[j], servers[i] })
+	if len(servers) > t.it.limits.NameServers {
+		servers = servers[:t.it.limits.NameServers]
+	}
+	for _, s := range servers {
+		h := host{name: s.Name, port: 53}
+		t.known(&h, s.Addrs)
+		t.targets.hosts = append(t.targets.hosts, h)
+	}
+}
+
+// known adds what the cache knows of a server: answers to its address, else the
+// glue of this cut, else glue that other cuts have for the same name. Glue that
+// answers speak against is kept as spare: parents are right more often than
+// dead children (RFC 9471 has glue repeated for that).
+func (t *task) known(h *host, glue []netip.Addr) {
+	if len(glue) == 0 {
+		glue = t.it.glueElsewhere(t.now(), h.name, t.place.cut)
+	}
+	var addrs []netip.Addr
+	for _, typ := range t.it.families() {
+		answer, ok := t.cached(h.name, typ)
+		if ok {
+			h.mark(typ)
+		}
+		addrs = append(addrs, answer...)
+		for _, a := range glue {
+			switch {
+			case familyOf(a) != typ:
+			case ok:
+				h.spare = append(h.spare, a)
+			default:
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	if len(glue) > 0 && t.place.deleg != nil && h.name.Under(t.place.cut) {
+		h.asked4, h.asked6 = true, true // the parent said what it knows
+	}
+	t.addAddresses(h, addrs)
+}
+
+// cached gives the addresses that the cache has as answers; ok also for a
+// name that is known to have none.
+func (t *task) cached(name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok bool) {
+	now := t.now()
+	hit, found := t.it.cache.Lookup(&t.reader, now, name, typ)
+	if !found || hit.State(now) != stale.Fresh {
+		return nil, false
+	}
+	if hit.Kind() == cache.Data && hit.Type() != typ {
+		return nil, true // a CNAME: name servers' names must not be aliases (RFC 2181 §10.3)
+	}
+	return addressesIn(hit.Data()), true
+}
+
+func addressesIn(data rrset.Packed) []netip.Addr {
+	var out []netip.Addr
+	for rd := range data.All() {
+		if a, ok := netip.AddrFromSlice(rd); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// glueElsewhere finds addresses of a name server in the delegations above it:
+// what its own parent gave as glue.
+func (it *Iterator) glueElsewhere(now clock.Mono, name, except dnsname.Name) []netip.Addr {
+	for at := name; ; {
+		d, ok := it.cache.Closest(now, at)
+		if !ok {
+			return nil
+		}
+		for _, s := range d.Servers {
+			if s.Name == name && len(s.Addrs) > 0 && d.Cut != except {
+				return s.Addrs
+			}
+		}
+		if d.Cut.IsRoot() {
+			return nil
+		}
+		at = d.Cut.Parent()
+	}
+}
+
+// families gives the address types in use.
+func (it *Iterator) families() []wire.Type {
+	switch {
+	case !it.ipv6:
+		return []wire.Type{wire.TypeA}
+	case !it.ipv4:
+		return []wire.Type{wire.TypeAAAA}
+	}
+	return []wire.Type{wire.TypeA, wire.TypeAAAA}
+}
+
+func familyOf(a netip.Addr) wire.Type {
+	if a.Unmap().Is4() {
+		return wire.TypeA
+	}
+	return wire.TypeAAAA
+}
+
+// mark notes that a host's addresses of a type need no look-up (any more).
+func (h *host) mark(t wire.Type) {
+	if t == wire.TypeA {
+		h.asked4 = true
+	} else {
+		h.asked6 = true
+	}
+}
+
+func (h *host) marked(t wire.Type) bool {
+	if t == wire.TypeA {
+		return h.asked4
+	}
+	return h.asked6
+}
+
+// addAddresses makes candidates of a host's usable addresses and tells whether
+// any was new.
+func (t *task) addAddresses(h *host, addrs []netip.Addr) bool {
+	added, n := false, 0
+	for _, a := range addrs {
+		if n >= t.it.limits.Addresses {
+			break
+		}
+		if t.it.usable(a) {
+			n++
+			added = t.addCandidate(netip.AddrPortFrom(a.Unmap(), h.port), h.name, h.tcp) || added
+		}
+	}
+	return added
+}
+
+// addCandidate adds an address unless it is there.
+func (t *task) addCandidate(addr netip.AddrPort, name dnsname.Name, tcp bool) bool {
+	for _, c := range t.targets.cands {
+		if c.Addr == addr && c.TCP == tcp {
+			return false
+		}
+	}
+	t.targets.cands = append(t.targets.cands, infra.Candidate{Addr: addr, Host: name, TCP: tcp})
+	return true
+}
+
+// startLookups begins a round of look-ups of name servers' addresses, each
+// round larger than the last: mostly one server is enough. False when there is
+// nothing left to look up.
+func (t *task) startLookups(ctx context.Context) bool {
+	tg := &t.targets
+	if t.req.Depth >= t.it.limits.Depth {
+		t.bound("depth")
+		return false
+	}
+	room := min(tg.burst, t.it.limits.NSLookups-tg.pending)
+	began := false
+	for i := range tg.hosts {
+		for _, typ := range t.it.families() {
+			h := &tg.hosts[i]
+			if h.name == "" || h.marked(typ) || room <= 0 {
+				continue
+			}
+			if tg.started >= t.it.limits.LookupsTotal {
+				t.bound("ns-lookups")
+				return began
+			}
+			h.mark(typ)
+			tg.started++
+			tg.pending++
+			room--
+			began = true
+			t.lookup(ctx, i, typ)
+		}
+	}
+	tg.burst *= 2
+	return began
+}
+
+// lookup asks for a host's addresses in a goroutine that ends with ctx.
+func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
+	name, place, req, epoch := t.targets.hosts[i].name, t.place, t.req, t.epoch
+	find := t.it.addresses.Addresses
+	if place.zone == nil && name.Under(place.cut) {
+		// Its address is known to those that it is to be the server of; only
+		// the parent can help.
+		parent := place.parent
+		if parent == nil {
+			parent, _ = t.it.cache.Closest(t.now(), place.cut.Parent())
+		}
+		find = t.it.fromParent(parent)
+	}
+	go func() {
+		l := lookup{epoch: epoch, host: i}
+		l.addrs, l.err = find(ctx, req, name, typ)
+		select {
+		case t.lookups <- l:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// fromParent looks addresses up at the servers of the given cut and no others.
+func (it *Iterator) fromParent(parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
+	return func(ctx context.Context, from Request, name dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
+		if parent == nil || !name.Under(parent.Cut) {
+			return nil, ErrLoop
+		}
+		t := it.newTask(Request{Flight: from.Flight, Name: name, Type: typ, Depth: from.Depth + 1, Budget: from.Budget})
+		t.pinned, t.min.full = true, true
+		t.enter(place{cut: parent.Cut, deleg: parent})
+		res := t.runFrom(ctx, gather)
+		for i := range res.Entries {
+			if e := &res.Entries[i]; e.Kind == cache.Data && e.Name == name && e.Type == typ {
+				return addressesIn(e.Set.Data), nil
+			}
+		}
+		return nil, ErrLoop
+	}
+}
+
+// learnt takes the outcome of a look-up. A try under way goes on; the new
+// addresses are for the next.
+func (t *task) learnt(l lookup) state {
+	if l.epoch != t.epoch {
+		return wait
+	}
+	t.targets.pending--
+	added := t.addAddresses(&t.targets.hosts[l.host], l.addrs)
+	switch {
+	case t.current != nil:
+		return wait
+	case added:
+		return send
+	case t.targets.pending == 0:
+		return exhausted
+	}
+	return wait
+}
+
+// addSpares adds the addresses of the second choice, once, and tells whether
+// that helped.
+func (t *task) addSpares() bool {
+	if t.targets.spares {
+		return false
+	}
+	t.targets.spares = true
+	added := false
+	for i := range t.targets.hosts {
+		h := &t.targets.hosts[i]
+		glue := append(h.spare, t.it.glueElsewhere(t.now(), h.name, "")...)
+		added = t.addAddresses(h, glue) || added
+	}
+	return added
+}
+
+// bound tells that a limit cut something off.
+func (t *task) bound(name string) {
+	t.it.events.Emit(event.BudgetHit{At: t.now(), Flight: t.req.Flight, Bound: name})
+}
+
+// glueIn collects the addresses of a name server from an additional section.
+func glueIn(sets []rrset.Set, name dnsname.Name, most int) []netip.Addr {
+	var out []netip.Addr
+	for _, typ := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
+		if s := get(sets, name, typ); s != nil {
+			out = append(out, addressesIn(s.Data)...)
+		}
+	}
+	return out[:min(len(out), 2*most)]
+}

@@ -1,0 +1,204 @@
+package iterator
+
+import (
+	"context"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/wire"
+)
+
+// state is where a resolution stands.
+type state uint8
+
+const (
+	begin     state = iota // find the closest servers known
+	prime                  // learn the root's servers
+	gather                 // collect the addresses of the cut's servers
+	send                   // choose a server and ask it
+	wait                   // until a reply, an address or the time to try elsewhere comes
+	consider               // act on a useful reply
+	exhausted              // no try is left: find more servers, or give up
+	done
+)
+
+func (s state) String() string {
+	return [...]string{"begin", "prime", "gather", "send", "wait", "consider", "exhausted", "done"}[s%8]
+}
+
+// maxSteps bounds a resolution whatever else fails to: far beyond what the
+// limits and the budget allow.
+const maxSteps = 2000
+
+// place is the cut whose servers are being asked.
+type place struct {
+	cut    dnsname.Name
+	zone   *Zone             // the configured zone, nil for a delegation
+	deleg  *cache.Delegation // nil for a configured zone
+	parent *cache.Delegation // whose referral led here, nil when it came from the cache
+	cached bool              // deleg came from the cache: it may be out of date
+}
+
+// task is one resolution. It belongs to one goroutine; exchanges and look-ups
+// run in others and report through channels, which they give up on when the
+// task's context ends.
+type task struct {
+	it     *Iterator
+	req    Request
+	reader cache.Reader
+	result Result
+
+	place     place
+	epoch     int // counts places: what comes in for an earlier one is late
+	targets   targets
+	min       minimiser
+	referrals int
+	restarted bool         // the parent was asked again: once is all
+	avoid     dnsname.Name // the cut whose cached delegation is not to be used
+	noZones   bool         // the configured servers failed: resolve as usual
+	pinned    bool         // stay at this cut: a referral is a failure
+	priming   bool         // the question is the root's NS, the reply a delegation
+
+	asked     event.Question // what the cut's servers are asked now
+	minimised bool
+	tries     []infra.Tries                    // of it
+	spent     map[event.Question][]infra.Tries // of what was asked before
+	timeouts  int                              // tries of it given up
+	current   *try                             // the one that the timer runs for, nil when there is none
+	timer     *time.Timer
+	results   chan result
+	lookups   chan lookup
+
+	reply    *verdict // useful: for consider
+	soft     *verdict // to be used if nothing better comes
+	softs    int
+	failures []failure
+	overall  []failure // of places left behind
+}
+
+// verdict is a reply with what was made of it.
+type verdict struct {
+	*message
+	class
+	asked     asked
+	minimised bool
+}
+
+func (it *Iterator) newTask(r Request) *task {
+	t := &task{it: it, req: r, results: make(chan result), lookups: make(chan lookup),
+		spent: map[event.Question][]infra.Tries{}}
+	t.min.full = it.mode == Off
+	return t
+}
+
+// run resolves.
+func (t *task) run(ctx context.Context) Result { return t.runFrom(ctx, begin) }
+
+// runFrom is the state machine.
+func (t *task) runFrom(ctx context.Context, s state) Result {
+	for steps := 0; s != done; steps++ {
+		if steps >= maxSteps {
+			t.giveUp(&ede.Error{Code: ede.Other, ID: "STEP", Text: "resolution went on without end at " + t.place.cut.String()})
+			break
+		}
+		s = t.step(ctx, s)
+	}
+	t.stopTimer()
+	return t.result
+}
+
+func (t *task) step(ctx context.Context, s state) state {
+	switch s {
+	case begin:
+		return t.begin()
+	case prime:
+		return t.prime(ctx)
+	case gather:
+		return t.gather()
+	case send:
+		return t.send(ctx)
+	case wait:
+		return t.wait(ctx)
+	case consider:
+		return t.consider()
+	case exhausted:
+		return t.exhausted(ctx)
+	}
+	return done
+}
+
+func (t *task) now() clock.Mono { return t.it.clock.Now() }
+
+// begin finds where to start: a configured zone, the closest delegation known,
+// or the root. A forward zone goes before delegations below it, which its
+// servers never taught; a stub zone only before those above.
+func (t *task) begin() state {
+	anchor := t.req.Name
+	if t.req.Type == wire.TypeDS && !anchor.IsRoot() {
+		anchor = anchor.Parent() // DS belongs to the parent's side of a cut (RFC 4035 §3.1.4.1)
+	}
+	if t.avoid != "" {
+		anchor = t.avoid.Parent()
+	}
+	zone := t.it.zoneOf(anchor)
+	if t.noZones {
+		zone = nil
+	}
+	deleg, ok := t.it.cache.Closest(t.now(), anchor)
+	switch {
+	case zone != nil && (zone.Forward || !ok || len(deleg.Cut) <= len(zone.Name)):
+		t.enter(place{cut: zone.Name, zone: zone})
+		return gather
+	case ok:
+		t.enter(place{cut: deleg.Cut, deleg: deleg, cached: true})
+		return gather
+	}
+	return prime
+}
+
+// enter moves to a cut.
+func (t *task) enter(p place) {
+	t.overall = append(t.overall, t.failures...)
+	t.failures = nil
+	t.place = p
+	t.epoch++
+	t.targets = targets{}
+	t.soft, t.softs = nil, 0
+	t.min.enter(p.cut)
+	t.ask(event.Question{}, false)
+}
+
+// ask sets the question that the cut's servers are asked from now on. The tries
+// of a question count on when it comes back, after the parent was asked for the
+// delegation again: an address has three in all (RFC 9520 §3.1).
+func (t *task) ask(q event.Question, minimised bool) {
+	if len(t.tries) > 0 {
+		t.spent[t.asked] = t.tries
+	}
+	t.asked, t.minimised = q, minimised
+	t.tries, t.timeouts, t.current = t.spent[q], 0, nil
+}
+
+// giveUp ends the resolution without a useful answer.
+func (t *task) giveUp(why *ede.Error) state {
+	t.result = Result{Failure: why}
+	return done
+}
+
+// setTimer makes the timer fire after d, in place of what it was set to.
+func (t *task) setTimer(d time.Duration) {
+	t.stopTimer()
+	t.timer = time.NewTimer(d)
+}
+
+func (t *task) stopTimer() {
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+}

@@ -14,9 +14,10 @@ const (
 	delegationShardSize = 64 << 10
 )
 
-// evictionSample bounds how many delegations are looked at to choose one that
-// has to go.
-const evictionSample = 16
+const (
+	handSteps = 1024 // of the eviction's hand for one delegation
+	maxAsked  = 3
+)
 
 // delegations is the table of cuts, bounded by an estimate of its memory. Its
 // values are immutable; reading takes a shared lock of one shard for each
@@ -42,11 +43,12 @@ type delegationShard struct {
 
 // cut is a delegation with what the table knows of it.
 type cut struct {
-	d     *Delegation
-	gen   uint32
-	at    int // in the ring
-	cost  int64
-	asked atomic.Bool // since eviction last came by
+	d      *Delegation
+	labels int
+	gen    uint32
+	at     int // in the ring
+	cost   int64
+	asked  atomic.Uint32 // how often, up to maxAsked; a count lost in a race does no harm
 }
 
 func (t *delegations) init(budget int64, h hasher, tb *tombs) {
@@ -75,7 +77,7 @@ func (c *Cache) PutDelegation(now clock.Mono, d *Delegation) {
 	}
 	nd.Cut = cloneName(nd.Cut)
 	t := &c.delegations
-	e := &cut{d: &nd, cost: delegationCost(&nd)}
+	e := &cut{d: &nd, labels: nd.Cut.Labels(), cost: delegationCost(&nd)}
 	if e.cost > t.limit {
 		t.evicts.Add(1)
 		return
@@ -121,41 +123,30 @@ func (t *delegations) remove(s *delegationShard, e *cut) {
 	t.count.Add(-1)
 }
 
-// victim chooses among the next few of a ring that is not empty: expired
-// before others, unasked before asked, deep before shallow. The root and the
-// top-level domains thus go last.
+// victim chooses from a ring that is not empty. The hand goes round and stops
+// at what expired, or at what it came by as often as it was asked for and once
+// more; root and top-level domains it passes over, for they serve everybody.
+// Where it would have to go on for too long, the least of what it saw has to go.
 func (s *delegationShard) victim(now clock.Mono) *cut {
-	var worst *cut
-	least := int(^uint(0) >> 1)
-	for range min(evictionSample, len(s.ring)) {
-		s.hand++
-		if s.hand >= len(s.ring) {
+	var least *cut
+	score := 0
+	for range min(handSteps, (maxAsked+1)*len(s.ring)) {
+		if s.hand++; s.hand >= len(s.ring) {
 			s.hand = 0
 		}
 		e := s.ring[s.hand]
-		if w := e.worth(now); w < least {
-			worst, least = e, w
+		n := e.asked.Load()
+		if now >= e.d.Expiry || n == 0 && e.labels > 1 {
+			return e
 		}
-		if e.asked.Load() {
-			e.asked.Store(false)
+		if n > 0 {
+			e.asked.Store(n - 1)
+		}
+		if v := e.labels - int(n)<<8; least == nil || v > score {
+			least, score = e, v
 		}
 	}
-	return worst
-}
-
-func (e *cut) worth(now clock.Mono) int {
-	labels := e.d.Cut.Labels()
-	w := 127 - labels
-	if labels <= 1 {
-		w += 1 << 10
-	}
-	if e.asked.Load() {
-		w += 1 << 9
-	}
-	if now < e.d.Expiry {
-		w += 1 << 11
-	}
-	return w
+	return least
 }
 
 // Closest is the deepest delegation at or above a name that has not expired.
@@ -181,8 +172,8 @@ func (t *delegations) get(now clock.Mono, name dnsname.Name) (*Delegation, bool)
 	if !ok || now >= e.d.Expiry || t.tombs.covers(name, e.gen) {
 		return nil, false
 	}
-	if !e.asked.Load() {
-		e.asked.Store(true)
+	if n := e.asked.Load(); n < maxAsked {
+		e.asked.Store(n + 1)
 	}
 	return e.d, true
 }

@@ -78,6 +78,7 @@ func TestDelegationEvictionOrder(t *testing.T) {
 	c.PutDelegation(at(0), referral(name("popular.example.")))
 	for i := range 3000 {
 		c.PutDelegation(at(0), referral(numbered("flood", i)))
+		c.Closest(at(0), numbered("flood", i))
 		if i%10 == 0 {
 			closest(c, 0, "www.popular.example.")
 		}

@@ -66,6 +66,32 @@ func TestAliasDoesNotHideWhatStandsBesideIt(t *testing.T) {
 	}
 }
 
+// Two names with the same tag are told apart.
+func TestTagsCollide(t *testing.T) {
+	c := New(Options{Size: minSize})
+	tags := map[uint32]int{}
+	for i := range 1_000_000 {
+		n := numbered("n", i)
+		tag := uint32(c.hash.name(n))
+		j, ok := tags[tag]
+		tags[tag] = i
+		if !ok {
+			continue
+		}
+		other := numbered("n", j)
+		c.Put(at(0), address(n, 60))
+		if _, ok := look(c, at(0), other, wire.TypeA); ok {
+			t.Errorf("%v found under %v", n, other)
+		}
+		c.Put(at(0), denial(NXDomain, other, wire.TypeNone, 60))
+		if e, ok := look(c, at(0), n, wire.TypeA); !ok || e.Name != n {
+			t.Errorf("%v was taken for %v", n, other)
+		}
+		return
+	}
+	t.Fatal("no two names collide")
+}
+
 func TestLargeEntry(t *testing.T) {
 	c := New(Options{Size: 8 << 20})
 	n := name("large.example.")

@@ -168,6 +168,22 @@ func TestTypesOfANameAreBounded(t *testing.T) {
 	checkAll(t, c)
 }
 
+// Readers never see a name without its entry while a newer one takes its place:
+// the shard's sequence moves once.
+func TestReplacementIsOneChange(t *testing.T) {
+	c := New(Options{Size: minSize})
+	n := name("n.example.")
+	s := &c.store.shards[0]
+	c.Put(at(0), data(n, wire.TypeA, 60, 1))
+	c.Put(at(0), data(n, wire.TypeMX, 60, 1))
+	for _, e := range []*Entry{data(n, wire.TypeA, 60, 2), data(n, wire.TypeCNAME, 60, []byte(n)...), denial(NXDomain, n, wire.TypeNone, 60)} {
+		before := s.seq.Load()
+		if c.Put(at(1), e); s.seq.Load() != before+2 {
+			t.Errorf("%v %v: %d steps", e.Kind, e.Type, s.seq.Load()-before)
+		}
+	}
+}
+
 func TestPutRefusesMalformed(t *testing.T) {
 	c := New(Options{Size: minSize})
 	good := func() *Entry { return address(name("a.example."), 60) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -55,8 +56,12 @@ func versions(ctx context.Context) string {
 		if err != nil && len(out) == 0 {
 			return args[0] + " (version unknown)"
 		}
-		line, _, _ := strings.Cut(string(out), "\n")
-		return strings.TrimSpace(line)
+		for line := range strings.Lines(string(out)) {
+			if _, v, ok := strings.Cut(strings.ToLower(line), "version "); ok {
+				return filepath.Base(args[0]) + " " + strings.TrimSpace(v)
+			}
+		}
+		return args[0] + " (version unknown)"
 	}
-	return strings.Join([]string{runtime.Version(), "Unbound " + first("/usr/sbin/unbound", "-V"), first("/usr/sbin/nsd", "-v"), first("dnsperf", "-h")}, "; ")
+	return strings.Join([]string{runtime.Version(), first("/usr/sbin/unbound", "-V"), first("/usr/sbin/nsd", "-v"), first("dnsperf", "-h")}, ", ")
 }

@@ -181,6 +181,8 @@ func startNSD(ctx context.Context, dir string) (*process, error) {
   logfile: "%[2]s/nsd.log"
   username: ""
   server-count: 1
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
 zone:

@@ -116,7 +116,8 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addre
 	}
 	return resolver.Options{
 		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Events: events,
-		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries, CNAMEHops: c.Limits.CNAMEHops,
+		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries,
+		ReplyBytes: int64(c.Limits.ReplyBytes), CNAMEHops: c.Limits.CNAMEHops,
 		Depth: c.Limits.Depth, Flights: c.Limits.Flights,
 		Minimal: c.Recursion.MinimalResponses, SpecialNames: c.Recursion.SpecialNames, NotSpecial: own,
 		Panicked: a.panicked,

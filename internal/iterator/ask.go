@@ -260,6 +260,9 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 		e.RTT = e.At.Sub(y.sent)
 		return nil, e
 	}
+	if t.req.Budget != nil {
+		t.req.Budget.receive(len(r.reply.View.Bytes()))
+	}
 	v := t.it.verdict(r.reply, t.askedBy(y))
 	v.minimised = y.minimised
 	e.Transport, e.RTT, e.Rcode = r.reply.Transport, r.reply.RTT, v.rcode
@@ -296,7 +299,7 @@ func (it *Iterator) verdict(r Reply, a asked) *verdict {
 	single(m)
 	v := &verdict{message: m, asked: a, class: classify(m, a)}
 	for i := range m.answer {
-		if s := &m.answer[i]; !v.chain.on(s) {
+		if s := &m.answer[i]; !v.chain.on(s) && !v.chain.made(s) {
 			m.drop(wire.AnswerSection, s.Name, s.Type, "not part of the answer")
 		}
 	}

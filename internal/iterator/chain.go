@@ -91,6 +91,20 @@ func (c *chain) on(s *rrset.Set) bool {
 	return false
 }
 
+// made tells whether a set is a CNAME that the server made of a DNAME on the
+// path: nothing is wrong with it, we just make our own.
+func (c *chain) made(s *rrset.Set) bool {
+	if s.Type != wire.TypeCNAME {
+		return false
+	}
+	for _, h := range c.hops {
+		if h.Type == wire.TypeDNAME && s.Name.Below(h.Name) {
+			return true
+		}
+	}
+	return false
+}
+
 // single cuts a CNAME or DNAME set to its first record: more than one at an
 // owner is an error (RFC 2181 §10.1, RFC 6672 §2.4), and the first is what
 // peers follow.

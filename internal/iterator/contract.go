@@ -43,25 +43,42 @@ type Reply struct {
 	At        clock.Mono // of arrival
 }
 
-// Budget bounds the upstream queries of one client question, shared by all
+// Budget bounds the upstream work of one client question, shared by all
 // flights that it starts.
 type Budget struct {
-	left atomic.Int32
+	queries int
+	left    atomic.Int32
+	bytes   atomic.Int64
 }
 
-// NewBudget allows n upstream queries.
-func NewBudget(n int) *Budget {
-	b := new(Budget)
-	b.left.Store(int32(n))
+// NewBudget allows so many upstream queries, and so many octets of replies.
+func NewBudget(queries int, bytes int64) *Budget {
+	b := &Budget{queries: queries}
+	b.left.Store(int32(queries))
+	b.bytes.Store(bytes)
 	return b
 }
 
 // Spend takes one query from the budget, false when it is used up. Every
 // datagram with a question and every question over TCP costs one.
-func (b *Budget) Spend() bool { return b.left.Add(-1) >= 0 }
+func (b *Budget) Spend() bool { return !b.outOfBytes() && b.left.Add(-1) >= 0 }
 
-// Left is how many queries may still be sent.
-func (b *Budget) Left() int { return max(0, int(b.left.Load())) }
+// Left is how many queries may still be sent: none once the octets are used up.
+func (b *Budget) Left() int {
+	if b.outOfBytes() {
+		return 0
+	}
+	return max(0, int(b.left.Load()))
+}
+
+// Spent is how many queries were sent.
+func (b *Budget) Spent() int { return b.queries - max(0, int(b.left.Load())) }
+
+// receive takes the octets of a reply from the budget. What came is used; once
+// nothing is left, no further query is sent.
+func (b *Budget) receive(n int) { b.bytes.Add(-int64(n)) }
+
+func (b *Budget) outOfBytes() bool { return b.bytes.Load() <= 0 }
 
 // Request is one question that a flight wants resolved: one hop, aliases are
 // not followed beyond what a reply happens to hold.

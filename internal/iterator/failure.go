@@ -116,14 +116,16 @@ func (t *task) exhausted(ctx context.Context) state {
 	t.current = nil
 	t.stopTimer()
 	switch {
-	case t.soft != nil:
-		t.reply = t.soft
-		t.soft = nil
-		return consider
+	case t.soft != nil && (t.soft.outcome != event.NoData || t.softs >= softEnough):
+		return t.believeSoft()
 	case t.startLookups(ctx) || t.targets.pending > 0:
 		t.setTimer(lookupStagger)
 		return wait
+	case t.soft != nil:
+		return t.believeSoft()
 	case t.addSpares():
+		return send
+	case t.overTCP():
 		return send
 	case t.minimised && t.relax():
 		return send
@@ -131,6 +133,28 @@ func (t *task) exhausted(ctx context.Context) state {
 		return t.giveUp(t.cause())
 	}
 	return t.failCut()
+}
+
+// believeSoft takes the doubtful reply, nobody having known better.
+func (t *task) believeSoft() state {
+	t.reply, t.soft = t.soft, nil
+	return consider
+}
+
+// overTCP gives servers another chance that let every datagram with this
+// question go unanswered and yet are alive: where much is lost, or a server
+// limits its rate, TCP gets through. It tells whether there are any.
+func (t *task) overTCP() bool {
+	added := false
+	for _, f := range t.failures {
+		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Suspect(t.now(), f.addr) {
+			continue
+		}
+		if s, ok := t.it.infra.Server(t.now(), f.addr); ok && s.Heard > 0 {
+			added = t.addCandidate(f.addr, f.host, true) || added
+		}
+	}
+	return added
 }
 
 // failCut ends the attempt at a cut: where servers were configured by usual
@@ -173,7 +197,11 @@ func (t *task) report(cause *ede.Error) {
 
 // outOfBudget ends a resolution whose work budget is used up.
 func (t *task) outOfBudget() state {
-	t.bound("queries")
+	bound := "upstream-queries"
+	if t.req.Budget.outOfBytes() {
+		bound = "reply-bytes"
+	}
+	t.bound(bound)
 	t.giveUp(&ede.Error{Code: ede.Other, ID: "BUDG",
 		Text: "the work budget was used up at " + t.place.cut.String()})
 	t.result.Budget = true

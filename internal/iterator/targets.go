@@ -291,8 +291,13 @@ func (it *Iterator) fromParent(parent *cache.Delegation) func(context.Context, R
 		t.enter(place{cut: parent.Cut, deleg: parent})
 		res := t.runFrom(ctx, gather)
 		for i := range res.Entries {
-			if e := &res.Entries[i]; e.Kind == cache.Data && e.Name == name && e.Type == typ {
+			e := &res.Entries[i]
+			if e.Kind == cache.Data && e.Name == name && e.Type == typ {
 				return addressesIn(e.Set.Data), nil
+			}
+			// A name server's name must not be an alias (RFC 2181 §10.3), but some are.
+			if to, ok := e.Set.Target(); ok && e.Kind == cache.Data && e.Name == name && e.Type == wire.TypeCNAME {
+				return it.addresses.Addresses(ctx, from, to, typ)
 			}
 		}
 		return nil, ErrLoop

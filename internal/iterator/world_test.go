@@ -164,7 +164,7 @@ func (w *world) resolve(name, typ string) Result {
 	if err != nil {
 		panic(err)
 	}
-	return w.fly(context.Background(), Request{Name: n(name), Type: t, Budget: NewBudget(50)}, 0)
+	return w.fly(context.Background(), Request{Name: n(name), Type: t, Budget: NewBudget(50, 1<<20)}, 0)
 }
 
 func (w *world) fly(ctx context.Context, r Request, parent event.FlightID) Result {

@@ -159,7 +159,7 @@ func (r *Resolver) run(f *flight) {
 	defer cancel()
 	q := event.Question{Name: f.key.name, Type: f.key.typ}
 	r.events.Emit(event.FlightStarted{At: f.started, Flight: f.req.Flight, Parent: f.parent, Question: q})
-	before := f.req.Budget.Left()
+	before := f.req.Budget.Spent()
 	f.result = r.iterate(ctx, f.req)
 	now := r.clock.Now()
 	rcode := r.keep(now, &f.result)
@@ -168,7 +168,7 @@ func (r *Resolver) run(f *flight) {
 	close(f.done)
 	r.events.Emit(event.FlightEnded{
 		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
-		Queries: before - f.req.Budget.Left(), Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
+		Queries: f.req.Budget.Spent() - before, Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
 	})
 }
 

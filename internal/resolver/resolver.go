@@ -40,6 +40,7 @@ type Options struct {
 
 	Deadline        time.Duration // for one flight, and for one client's wait
 	UpstreamQueries int           // per client question
+	ReplyBytes      int64         // octets of their replies, likewise
 	CNAMEHops       int           // aliases in a chain
 	Depth           int           // of name-server addresses needed for name-server addresses
 	Flights         int           // open at once
@@ -62,6 +63,7 @@ type Resolver struct {
 	events    event.Sink
 	deadline  time.Duration
 	queries   int
+	bytes     int64
 	cnameHops int
 	depth     int
 	minimal   bool
@@ -81,7 +83,7 @@ type Resolver struct {
 func New(o Options) *Resolver {
 	r := &Resolver{
 		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
-		queries: o.UpstreamQueries, cnameHops: o.CNAMEHops, depth: o.Depth,
+		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
 		minimal: o.Minimal, panicked: o.Panicked, flights: newFlights(o.Flights),
 	}
 	if o.SpecialNames {
@@ -116,7 +118,7 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	defer cancel()
 	stop := context.AfterFunc(r.base, cancel)
 	defer stop()
-	t := trail{r: r, q: &q, name: q.Name, job: job{budget: iterator.NewBudget(r.queries)}}
+	t := trail{r: r, q: &q, name: q.Name, job: job{budget: iterator.NewBudget(r.queries, r.bytes)}}
 	return t.walk(ctx)
 }
 

@@ -42,7 +42,7 @@ func newTest(t *testing.T, change func(*Options), s script) (*Resolver, *scripte
 			FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1}),
 		Clock:       clk,
 		NewIterator: func(iterator.Addresses) Iterator { return it },
-		Deadline:    10 * time.Second, UpstreamQueries: 50, CNAMEHops: 11, Depth: 4, Flights: 1000,
+		Deadline:    10 * time.Second, UpstreamQueries: 50, ReplyBytes: 1 << 20, CNAMEHops: 11, Depth: 4, Flights: 1000,
 		Minimal: true, SpecialNames: true,
 	}
 	if change != nil {
@@ -387,7 +387,7 @@ func TestAddressesFollowAliases(t *testing.T) {
 		r, _ := newTest(t, nil, func(_ context.Context, req iterator.Request) iterator.Result {
 			return iterator.Result{Entries: []cache.Entry{alias("ns.example.", 60, "real.example."), address("real.example.", 60, 7)}}
 		})
-		got, err := r.Addresses(context.Background(), iterator.Request{Budget: iterator.NewBudget(5)}, name("ns.example."), wire.TypeA)
+		got, err := r.Addresses(context.Background(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.example."), wire.TypeA)
 		if err != nil || len(got) != 1 || got[0] != netip.MustParseAddr("192.0.2.7") {
 			t.Errorf("%v, %v", got, err)
 		}

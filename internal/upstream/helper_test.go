@@ -189,7 +189,7 @@ func (e *env) exchange(wait time.Duration, q iterator.Query) (iterator.Reply, er
 	}
 	q.Name, q.Type = asked, wire.TypeA
 	if q.Budget == nil {
-		q.Budget = iterator.NewBudget(50)
+		q.Budget = iterator.NewBudget(50, 1<<20)
 	}
 	return e.u.Exchange(ctx, q)
 }

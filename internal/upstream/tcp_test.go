@@ -138,7 +138,7 @@ func TestConnectionClosedWhileIdle(t *testing.T) {
 // Every question over TCP costs one of the budget, the repeated one as well.
 func TestBudgetOverTCP(t *testing.T) {
 	inBubble(t, nil, func(q seen) [][]byte { return [][]byte{reply{}.to(q), nil} }, func(e *env) {
-		b := iterator.NewBudget(3)
+		b := iterator.NewBudget(3, 1<<20)
 		for range 2 {
 			if _, err := e.exchange(time.Second, iterator.Query{TCP: true, Budget: b}); err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 
 func TestPlainExchange(t *testing.T) {
 	inBubble(t, nil, answers(reply{}, reply{}), func(e *env) {
-		budget := iterator.NewBudget(5)
+		budget := iterator.NewBudget(5, 1<<20)
 		r, err := e.exchange(time.Second, iterator.Query{Budget: budget})
 		if err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestTCPByHabitIsGone(t *testing.T) {
 // An exchange whose time is over before it begins sends nothing.
 func TestNothingIsSentTooLate(t *testing.T) {
 	inBubble(t, nil, answers(reply{}, reply{}), func(e *env) {
-		b := iterator.NewBudget(1)
+		b := iterator.NewBudget(1, 1<<20)
 		_, err := e.exchange(0, iterator.Query{Budget: b})
 		e.wantOutcome(err, event.Timeout)
 		if e.wantTransports(""); b.Left() != 1 {
@@ -355,7 +355,7 @@ func TestNoRoomToLinger(t *testing.T) {
 
 func TestBudget(t *testing.T) {
 	inBubble(t, nil, answers(reply{tc: true}, reply{}), func(e *env) {
-		_, err := e.exchange(time.Second, iterator.Query{Budget: iterator.NewBudget(1)})
+		_, err := e.exchange(time.Second, iterator.Query{Budget: iterator.NewBudget(1, 1<<20)})
 		e.wantOutcome(err, event.Budget)
 		e.wantTransports("U")
 		if e.u.Stats().BudgetRefused != 1 {

@@ -103,8 +103,22 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown ends the server after the requests in progress, at most until ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
+// shutdownPatience is how long requests in progress may take at a shutdown. A
+// scrape takes milliseconds; half a request must not hold up the program's end.
+const shutdownPatience = 500 * time.Millisecond
+
+// Shutdown ends the server after the requests in progress, at most until ctx
+// ends or they have had their time.
+func (s *Server) Shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownPatience)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return s.http.Close()
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
 
 func (s *Server) routes() http.Handler {
 	registry := prometheus.NewRegistry()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func start(t *testing.T, o Options) string {
@@ -145,5 +147,39 @@ func TestUnixSocketIsTakenOverOnlyWhenDead(t *testing.T) {
 	start(t, Options{Listen: "unix:" + path})
 	if _, err := New(Options{Listen: "unix:" + path, Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a second server on the same socket: %v", err)
+	}
+}
+
+// A client that never finishes its request does not hold up the end.
+func TestShutdownDoesNotWaitForHalfARequest(t *testing.T) {
+	s, err := New(Options{
+		Listen: "127.0.0.1:0", Ready: func() bool { return true }, Gather: func(func(Metric)) {}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve() }()
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /metr"); err != nil {
+		t.Fatal(err)
+	}
+	// Connections are accepted in order: once this is answered, the half request is there.
+	if code, _ := get(t, "http://"+s.Addr()+"/health/live"); code != http.StatusOK {
+		t.Fatal(code)
+	}
+	begin := time.Now()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("Shutdown took %v", took)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

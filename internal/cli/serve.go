@@ -40,6 +40,7 @@ answering what is in flight.`,
 			if err != nil {
 				return err
 			}
+			limitMemory(int64(cfg.Cache.Size))
 			a, err := app.New(app.Options{Config: cfg, Log: newLog(e.stderr, cfg.Log)})
 			if err != nil {
 				return err

@@ -156,7 +156,7 @@ var tableRecursion = []Option{
 	},
 	{
 		Key: "recursion.minimal-responses", Default: `true`,
-		Help:  "Whether replies leave out authority and additional records that the client can do without.",
+		Help:  "Whether replies leave out additional records, such as addresses of mail servers, that were not asked for.",
 		field: in(func(c *Config) *bool { return &c.Recursion.MinimalResponses }),
 	},
 	{

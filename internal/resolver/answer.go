@@ -15,7 +15,6 @@ type Answer struct {
 	Chain  []Hop        // in chain order; empty after a failure
 	Errors []*ede.Error // what to tell the client beyond the rcode
 	Extra  []rrset.Set  // additional section, when responses are not minimal
-	NS     *rrset.Set   // authority section of a positive answer, likewise
 	Local  bool         // from the resolver's own names
 	At     clock.Mono   // the moment that the TTLs are told for
 	DO     bool         // with signatures and proofs
@@ -50,9 +49,6 @@ func (a *Answer) Write(b *wire.Builder) Outcome {
 			o.Truncated = true
 			return o
 		}
-	}
-	if a.NS != nil {
-		writeSet(b, wire.AuthoritySection, a.NS, a.NS.TTL, a.DO)
 	}
 	for i := range a.Extra {
 		writeSet(b, wire.AdditionalSection, &a.Extra[i], a.Extra[i].TTL, a.DO)

@@ -10,20 +10,12 @@ import (
 // maxExtras bounds the RRsets of an additional section.
 const maxExtras = 16
 
-// embellish adds what a client did not ask for but may want next, from the
-// cache only: the zone's name servers, and addresses of the names in the
-// answer. Only with `minimal-responses: false`.
+// embellish adds the addresses of the names in an answer, which the client did
+// not ask for but may want next, from the cache only. Only with
+// `minimal-responses: false`.
 func (r *Resolver) embellish(a *Answer, last *cache.Entry) {
-	if last.Kind != cache.Data {
-		return
-	}
-	r.extraAddresses(a, &last.Set)
-	if last.Cut == "" || last.Type == wire.TypeNS {
-		return
-	}
-	if ns, ok := r.freshSet(a, last.Cut, wire.TypeNS); ok {
-		a.NS = &ns
-		r.extraAddresses(a, &ns)
+	if last.Kind == cache.Data {
+		r.extraAddresses(a, &last.Set)
 	}
 }
 

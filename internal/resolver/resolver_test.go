@@ -393,3 +393,32 @@ func TestAddressesFollowAliases(t *testing.T) {
 		}
 	})
 }
+
+func TestAdditionalRecordsOnlyWhenWanted(t *testing.T) {
+	for _, minimal := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r, _ := newTest(t, func(o *Options) { o.Minimal = minimal }, nothing)
+			mx := entry("example.", wire.TypeMX, 300, "\x00\x0a"+string(name("mail.example.")))
+			host := address("mail.example.", 60, 25)
+			r.cache.Put(r.clock.Now(), &mx)
+			r.cache.Put(r.clock.Now(), &host)
+			time.Sleep(10 * time.Second)
+			var b wire.Builder
+			b.Reset(nil, 512, wire.Header{})
+			r.ask("example.", wire.TypeMX).Write(&b)
+			v, err := wire.Read(b.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var extra []string
+			for c := v.Records(); c.Next(); {
+				if rec := c.Record(); rec.Section == wire.AdditionalSection {
+					extra = append(extra, fmt.Sprintf("%s %d", rec.Type, rec.TTL))
+				}
+			}
+			if want := map[bool]string{true: "[]", false: "[A 50]"}[minimal]; fmt.Sprint(extra) != want {
+				t.Errorf("minimal %v: %v, want %s", minimal, extra, want)
+			}
+		})
+	}
+}

@@ -23,6 +23,9 @@ const (
 	// sendPatience is how long a full send buffer is waited for before the
 	// rest of a batch is dropped: the reader must get back to reading.
 	sendPatience = 50 * time.Millisecond
+	// lastBatches bounds what is still read when the Listener stops: clients
+	// do not stop sending.
+	lastBatches = 256
 )
 
 // message is the kernel's struct mmsghdr.
@@ -99,7 +102,11 @@ func (b *batch) serve() {
 	for {
 		b.received, b.errno = 0, 0
 		if err := b.raw.Read(b.receive); err != nil {
-			if b.l.stopping() || errors.Is(err, net.ErrClosed) {
+			if b.l.stopping() {
+				b.finish()
+				return
+			}
+			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			b.errno = unix.EIO
@@ -111,14 +118,31 @@ func (b *batch) serve() {
 			}
 			continue
 		}
-		now := b.l.clock.Now()
-		for i := range b.received {
-			b.one(i, now)
-			b.rearm(i)
+		b.turn()
+	}
+}
+
+// turn handles the datagrams that were received.
+func (b *batch) turn() {
+	now := b.l.clock.Now()
+	for i := range b.received {
+		b.one(i, now)
+		b.rearm(i)
+	}
+	b.send()
+	b.w.counts.took(b.l.clock.Now().Sub(now), b.queued-b.refused)
+	b.queued, b.sent, b.refused = 0, 0, 0
+}
+
+// finish handles what the kernel had taken in before the Listener stopped:
+// their senders would wait for a reply in vain.
+func (b *batch) finish() {
+	for range lastBatches {
+		b.received, b.errno = 0, 0
+		if err := b.raw.Control(func(fd uintptr) { b.recvmmsg(fd) }); err != nil || b.received == 0 {
+			return
 		}
-		b.send()
-		b.w.counts.took(b.l.clock.Now().Sub(now), b.queued-b.refused)
-		b.queued, b.sent, b.refused = 0, 0, 0
+		b.turn()
 	}
 }
 

@@ -278,3 +278,26 @@ func TestFullSendBufferIsWaitedFor(t *testing.T) {
 		t.Errorf("%d sent before, %d after there was room; %d refused", before, b.sent, b.refused)
 	}
 }
+
+// TestStopAnswersWhatTheKernelHolds: datagrams that came before the stop but
+// were not read yet are answered.
+func TestStopAnswersWhatTheKernelHolds(t *testing.T) {
+	l := New(testOptions(newFake()))
+	b := preparedBatch(t, l, 0, nil)
+	client := dial(t, "udp", b.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	const n = 3 * batchSize / 2
+	for range n {
+		if _, err := client.Write(query(t, "hit.example.")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(l.stop)
+	b.conn.SetReadDeadline(time.Unix(1, 0))
+	b.serve()
+	client.SetDeadline(time.Now().Add(5 * time.Second))
+	for i := range n {
+		if _, err := client.Read(make([]byte, 512)); err != nil {
+			t.Fatalf("%d of %d replies, then %v", i, n, err)
+		}
+	}
+}

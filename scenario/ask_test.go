@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"lastgood/internal/simnet"
 )
 
 const (
@@ -28,6 +30,20 @@ type question struct {
 	tcp     bool
 	conn    string // an open connection
 	timeout time.Duration
+
+	host *simnet.Host // set by ready: the client's
+	on   *conn        // and the connection
+}
+
+// ready finds host and connection, for goroutines that must not look.
+func (w *world) ready(q *question) error {
+	q.host = w.client(q.from)
+	if q.conn == "" {
+		return nil
+	}
+	var err error
+	q.on, err = w.connection(q.conn)
+	return err
 }
 
 // reply is what came back.
@@ -164,10 +180,10 @@ func rawQuestion(words []string) (*question, error) {
 }
 
 // put asks, and waits for the reply.
-func (w *world) put(q *question) *reply {
+func put(q *question) *reply {
 	began := time.Now()
 	r := &reply{q: q}
-	msg, err := w.exchange(q)
+	msg, err := exchange(q)
 	r.took, r.err, r.size = time.Since(began), err, len(msg)
 	if err != nil {
 		return r
@@ -187,23 +203,19 @@ func at(client netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(resolver4, 53)
 }
 
-func (w *world) exchange(q *question) ([]byte, error) {
+func exchange(q *question) ([]byte, error) {
 	switch {
-	case q.conn != "":
-		c := w.conns[q.conn]
-		if c == nil {
-			return nil, fmt.Errorf("no connection is called %s", q.conn)
-		}
-		return c.exchange(q)
+	case q.on != nil:
+		return q.on.exchange(q)
 	case q.tcp:
-		c, err := w.dial("", q.from)
+		c, err := dial(q.host, at(q.from))
 		if err != nil {
 			return nil, err
 		}
 		defer c.close()
 		return c.exchange(q)
 	}
-	s, err := w.client(q.from).DialUDP(noDeadline(), at(q.from))
+	s, err := q.host.DialUDP(noDeadline(), at(q.from))
 	if err != nil {
 		return nil, err
 	}

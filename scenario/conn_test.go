@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"lastgood/internal/simnet"
 )
 
 // conn is a client's TCP connection, on which many may ask at once.
@@ -24,16 +26,13 @@ type conn struct {
 
 func noDeadline() context.Context { return context.Background() }
 
-// dial opens a connection; with an id it can be asked on again.
-func (w *world) dial(id string, from netip.Addr) (*conn, error) {
-	s, err := w.client(from).DialTCP(noDeadline(), at(from))
+// dial opens a connection.
+func dial(from *simnet.Host, to netip.AddrPort) (*conn, error) {
+	s, err := from.DialTCP(noDeadline(), to)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{Conn: s, waits: map[uint16]chan []byte{}, closed: make(chan struct{})}
-	if id != "" {
-		w.conns[id] = c
-	}
 	go c.read()
 	return c, nil
 }

@@ -45,6 +45,7 @@
 //	ask NAME TYPE [option…] [&]    ask, and wait for the reply (not with &)
 //	wait                           for all that were asked with &
 //	flood N NAME TYPE [option…]    N clients ask the same at one instant
+//	series N NAME TYPE [option…]   N questions one after the other, % in the name is the number
 //	raw HEX… [tcp|conn=ID]         send any octets
 //	check                          expectations about what happened since the latest mark
 //	mark                           counting for check begins here

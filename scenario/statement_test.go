@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ var statements = map[string]statement{ // constant in effect
 	"raw":       {askBlock, true, (*world).doRaw},
 	"wait":      {noBlock, true, func(w *world, _ *step) error { return w.wait() }},
 	"flood":     {askBlock, true, (*world).doFlood},
+	"series":    {askBlock, true, (*world).doSeries},
 	"mark":      {noBlock, true, (*world).doMark},
 	"check":     {worldBlock, true, (*world).doCheck},
 	"fault":     {noBlock, true, (*world).doFault},
@@ -151,14 +153,16 @@ func cutAmpersand(words []string) ([]string, bool) {
 }
 
 func (w *world) askOrLeave(st *step, q *question, behind bool) error {
+	if err := w.ready(q); err != nil {
+		return err
+	}
 	from := w.note()
 	if !behind {
-		return w.hold(st, from, w.put(q))
+		return w.hold(st, from, put(q))
 	}
-	w.client(q.from) // here, not in the goroutine
 	p := &pending{st, from, make(chan *reply, 1)}
 	w.pending = append(w.pending, p)
-	go func() { p.done <- w.put(q) }()
+	go func() { p.done <- put(q) }()
 	time.Sleep(time.Microsecond) // it is on its way before what follows
 	return nil
 }
@@ -206,12 +210,40 @@ func (w *world) doFlood(st *step) error {
 			return err
 		}
 		q.from = netip.AddrFrom4([4]byte{198, 51, 100, byte(100 + i%100)})
-		w.client(q.from)
-		go func() { done <- w.put(q) }()
+		if err := w.ready(q); err != nil {
+			return err
+		}
+		go func() { done <- put(q) }()
 	}
 	replies := make([]*reply, n)
 	for i := range replies {
 		replies[i] = <-done
+	}
+	return w.hold(st, from, replies...)
+}
+
+// doSeries asks one question after the other; % in the name is its number.
+func (w *world) doSeries(st *step) error {
+	if len(st.words) < 3 {
+		return errors.New("want: series N NAME TYPE [option…]")
+	}
+	n, err := strconv.Atoi(st.words[0])
+	if err != nil || n < 1 || n > maxFlooders {
+		return fmt.Errorf("%q is no number up to %d", st.words[0], maxFlooders)
+	}
+	from := w.note()
+	replies := make([]*reply, n)
+	for i := range n {
+		words := slices.Clone(st.words[1:])
+		words[0] = strings.ReplaceAll(words[0], "%", strconv.Itoa(i+1))
+		q, err := w.newQuestion(words)
+		if err == nil {
+			err = w.ready(q)
+		}
+		if err != nil {
+			return err
+		}
+		replies[i] = put(q)
 	}
 	return w.hold(st, from, replies...)
 }
@@ -371,7 +403,10 @@ func (w *world) doOpen(st *step) error {
 	if w.conns[st.words[0]] != nil {
 		return fmt.Errorf("%s is open already", st.words[0])
 	}
-	_, err = w.dial(st.words[0], q.from)
+	w.conns[st.words[0]], err = dial(w.client(q.from), at(q.from))
+	if err != nil {
+		delete(w.conns, st.words[0])
+	}
 	return err
 }
 

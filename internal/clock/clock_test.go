@@ -21,7 +21,7 @@ func TestReadings(t *testing.T) {
 		if d := c.Wall().Sub(began); d != 72*time.Hour {
 			t.Errorf("three days later the time of day is %v later", d)
 		}
-		if d := c.Deadline(time.Second).Sub(time.Now()); d != time.Second {
+		if d := time.Until(c.Deadline(time.Second)); d != time.Second {
 			t.Errorf("a deadline in one second is in %v", d)
 		}
 		if at := c.At(first); !at.Equal(began) {

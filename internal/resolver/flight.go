@@ -205,14 +205,15 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result) wire.Rcode {
 }
 
 // remember enters or clears the question's failure (RFC 9520 §3.2). A failure
-// underneath another flight that a refused wait had a part in is not held
-// against the question: asked on its own it may well succeed.
+// underneath another flight that a refused wait or the other's spent budget had
+// a part in is not held against the question: asked on its own it may well
+// succeed.
 func (r *Resolver) remember(now clock.Mono, f *flight, looped bool) {
 	q := cache.Question{Name: f.key.name, Type: f.key.typ}
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
-	case looped && f.req.Depth > 0, r.base.Err() != nil:
+	case (looped || f.result.Budget) && f.req.Depth > 0, r.base.Err() != nil:
 	default:
 		r.failures.count(f.result.Failure.Code)
 		r.cache.Fail(now, q, f.result.Failure, f.result.Refused)

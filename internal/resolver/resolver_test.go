@@ -230,6 +230,43 @@ func TestJoinerOfAFlightThatEndedOnItsBudgetRestartsItOnce(t *testing.T) {
 	})
 }
 
+// A name server's address that could not be found on what another question had
+// left of its budget is not held against who asks for it with a budget of its own.
+func TestSpentBudgetIsNotHeldAgainstANameServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r *Resolver
+		r, _ = newTest(t, nil, func(ctx context.Context, req iterator.Request) iterator.Result {
+			if req.Depth > 0 {
+				return iterator.Result{Budget: true, Failure: &ede.Error{Code: ede.Other, ID: "BUDG"}}
+			}
+			if req.Name == name("ns.example.") {
+				return iterator.Result{Entries: []cache.Entry{address("ns.example.", 60, 1)}}
+			}
+			_, err := r.Addresses(ctx, req, name("ns.example."), wire.TypeA)
+			var e *ede.Error
+			if !errors.As(err, &e) {
+				t.Errorf("no cause in %v", err)
+			}
+			return iterator.Result{Budget: true, Failure: e}
+		})
+		expect(t, r.ask("costly.example.", wire.TypeA), "SERVFAIL BUDG")
+		expect(t, r.ask("ns.example.", wire.TypeA), "NOERROR ns.example./A:60")
+		expect(t, r.ask("costly.example.", wire.TypeA), "SERVFAIL BUDG RFAI")
+	})
+}
+
+func TestGivenUpQuestionSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newTest(t, nil, func(ctx context.Context, _ iterator.Request) iterator.Result {
+			time.Sleep(time.Second)
+			return iterator.Result{Failure: &ede.Error{ID: "LATE"}}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		expect(t, r.Resolve(ctx, Query{Name: name("www.example."), Type: wire.TypeA, RD: true, Arrival: r.clock.Now()}), "SERVFAIL STOP")
+	})
+}
+
 // RFC 8767 §4, RFC 1035 §3.2.1: TTL 0 is for the transaction in progress only.
 func TestZeroTTLIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

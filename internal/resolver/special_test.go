@@ -1,9 +1,12 @@
 package resolver
 
 import (
+	"context"
 	"testing"
 
+	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/iterator"
 	"lastgood/internal/wire"
 )
 
@@ -49,5 +52,27 @@ func TestSpecialNames(t *testing.T) {
 		case a != nil && !a.Local:
 			t.Errorf("%s: not marked as local", c.name)
 		}
+	}
+}
+
+// An alias, or the name of a name server, does not make special names leak.
+func TestAliasesToSpecialNamesAreNotLookedUp(t *testing.T) {
+	r, it := newTest(t, nil, func(_ context.Context, req iterator.Request) iterator.Result {
+		to := map[dnsname.Name]string{name("a.example."): "x.onion.", name("b.example."): "www.localhost."}[req.Name]
+		if to == "" {
+			t.Errorf("%s was looked up", req.Name)
+			to = "."
+		}
+		return iterator.Result{Entries: []cache.Entry{alias(req.Name.String(), 60, to)}}
+	})
+	for range 2 { // from the flight, then from the cache
+		expect(t, r.ask("a.example.", wire.TypeA), "NXDOMAIN a.example./CNAME:60 x.onion./A:10800 SPEC")
+		expect(t, r.ask("b.example.", wire.TypeA), "NOERROR b.example./CNAME:60 www.localhost./A:10800")
+	}
+	if _, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.onion."), wire.TypeA); err == nil {
+		t.Error("a name server in onion. has an address")
+	}
+	if n := it.asked.Load(); n != 2 {
+		t.Errorf("%d resolutions, want 2", n)
 	}
 }

@@ -21,6 +21,7 @@ type trail struct {
 	name  dnsname.Name  // of the hop that is looked for
 	chain []Hop         // found so far
 	have  []cache.Entry // brought by this question's flights: also what may not be cached (TTL 0)
+	tell  []*ede.Error  // to go with the answer
 }
 
 // walk follows the trail to its end. The chain is answered whole or not at all.
@@ -57,7 +58,7 @@ func (t *trail) visited(name dnsname.Name) bool {
 }
 
 func (t *trail) finish(last Hop) *Answer {
-	a := &Answer{Chain: t.chain, At: t.r.clock.Now(), DO: t.q.DO, Name: t.q.Name, Type: t.q.Type}
+	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Name: t.q.Name, Type: t.q.Type}
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
 		a.Rcode = wire.RcodeNXDomain
@@ -126,17 +127,23 @@ func (r *Resolver) unflown(q *Query, err error) *Answer {
 	case errors.Is(err, errTooManyFlights):
 		r.stats.tooMany.Add(1)
 		e = &ede.Error{Code: ede.Other, ID: "FULL", Text: "too many questions are being resolved"}
-	case errors.Is(err, errClosing):
-		e = &ede.Error{Code: ede.NotReady, ID: "STOP", Text: "the resolver is stopping"}
+	case errors.Is(err, errClosing), errors.Is(err, context.Canceled):
+		e = &ede.Error{Code: ede.NotReady, ID: "STOP", Text: "stopped before there was an answer"}
 	default:
 		e = &ede.Error{Code: ede.NoReachableAuthority, ID: "DEAD", Text: "no answer within the resolution deadline"}
 	}
 	return failed(q, false, e)
 }
 
-// known looks for the hop in what the flights brought and in the cache, the
-// name itself first, then a DNAME above it (RFC 6672 §3.2).
+// known looks for the hop among the special names, to which an alias or a name
+// server's name may lead (RFC 7686 §2: nothing is looked up), in what the
+// flights brought and in the cache, the name itself first, then a DNAME above
+// it (RFC 6672 §3.2).
 func (t *trail) known(now clock.Mono) (Hop, bool) {
+	if a := t.r.special.answer(&Query{Name: t.name, Type: t.q.Type}, now); a != nil {
+		t.tell = append(t.tell, a.Errors...)
+		return a.Chain[0], true
+	}
 	if h, ok := t.among(t.have); ok {
 		return h, true
 	}

@@ -56,11 +56,21 @@ type App struct {
 	tasks  sync.WaitGroup
 }
 
-// New builds an App. Nothing runs and no address is opened before Start.
+// Mistake is an error in what the configuration names: a file that is missing
+// or garbled. Nothing was started.
+type Mistake struct{ Err error }
+
+func (m Mistake) Error() string { return m.Err.Error() }
+
+// Unwrap gives the error itself.
+func (m Mistake) Unwrap() error { return m.Err }
+
+// New builds an App. Nothing runs and no address is opened before Start. Its
+// error is a [Mistake].
 func New(o Options) (*App, error) {
 	a := &App{o: o, clock: clock.New(), failed: make(chan error, 4)}
 	if err := a.build(); err != nil {
-		return nil, err
+		return nil, Mistake{err}
 	}
 	return a, nil
 }
@@ -118,7 +128,7 @@ func (a *App) startControl() error {
 	if c.TokenFile != "" {
 		var err error
 		if token, err = control.ReadToken(c.TokenFile); err != nil {
-			return err
+			return Mistake{err}
 		}
 	}
 	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log})

@@ -16,6 +16,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"lastgood/internal/app"
 )
 
 // Exit codes.
@@ -63,15 +65,19 @@ func Main(args []string) int {
 // Run is Main with everything given: arguments without the program's name.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	e := &env{stdout: stdout, stderr: stderr}
+	if len(args) > 0 && (args[0] == "--version" || args[0] == "-version") { // as people try it
+		args = append([]string{"version"}, args[1:]...)
+	}
 	err := dispatch(ctx, e, root(), nil, args)
 	var usage usageError
+	var mistake app.Mistake
 	var exit interface{ ExitCode() int }
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.Is(err, errSilent):
 		return exitFailed
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &mistake):
 		fmt.Fprintf(stderr, "lastgood: %v\n", err)
 		return exitUsage
 	case errors.As(err, &exit):
@@ -110,6 +116,9 @@ func dispatch(ctx context.Context, e *env, c *command, path, args []string) erro
 	if err != nil {
 		return usagef("%v; see `%s --help`", err, strings.Join(path, " "))
 	}
+	if c.args == "" && len(positional) > 0 {
+		return usagef("%s takes no argument %q", strings.Join(path, " "), positional[0])
+	}
 	return c.run(ctx, e, opts, positional)
 }
 
@@ -119,6 +128,7 @@ func dispatchSub(ctx context.Context, e *env, c *command, path, args []string) e
 			if sub := find(c.sub, args[1]); sub != nil {
 				return dispatch(ctx, e, sub, path, []string{"--help"})
 			}
+			return unknownCommand(c, path, args[1])
 		}
 		printHelp(e.stdout, c, path, nil)
 		if len(args) == 0 {
@@ -128,9 +138,13 @@ func dispatchSub(ctx context.Context, e *env, c *command, path, args []string) e
 	}
 	sub := find(c.sub, args[0])
 	if sub == nil {
-		return usagef("unknown command %q%s; see `%s help`", args[0], suggest(c.sub, args[0]), strings.Join(path, " "))
+		return unknownCommand(c, path, args[0])
 	}
 	return dispatch(ctx, e, sub, path, args[1:])
+}
+
+func unknownCommand(c *command, path []string, word string) error {
+	return usagef("unknown command %q%s; see `%s help`", word, suggest(c.sub, word), strings.Join(path, " "))
 }
 
 // parseMixed takes flags before, between and behind the positional arguments,

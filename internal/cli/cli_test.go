@@ -33,12 +33,33 @@ func TestExitCodesAndRemedies(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("listen: []\nchache: {size: 1MiB}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	names := func(key, file string) string {
+		path := filepath.Join(t.TempDir(), "lastgood.yaml")
+		text := "listen: [\"127.0.0.1:0\"]\n" + key[:strings.Index(key, ".")] + ": {" + key[strings.Index(key, ".")+1:] + ": " + file + "}\n"
+		if strings.HasPrefix(key, "control.") {
+			text = strings.Replace(text, "{", "{listen: \"127.0.0.1:0\", ", 1)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	for _, c := range []struct {
 		args string
 		code int
 		says string // in either stream
 	}{
 		{"", 2, "which command?"},
+		{"--version", 0, "lastgood "},
+		{"version extra", 2, "no argument \"extra\""},
+		{"config example extra", 2, "no argument"},
+		{"lab list extra", 2, "no argument"},
+		{"help qeury", 2, "unknown command \"qeury\""},
+		{"query example.com --timeout 0s", 2, "--timeout"},
+		{"query example.com --config x.yaml", 2, "--config goes with --trace"},
+		{"serve --config " + names("recursion.root-hints", "/nonexistent/hints"), 2, "recursion.root-hints: open /nonexistent/hints"},
+		{"serve --config " + names("server.cookie-secret-file", bad), 2, bad + ":1: a secret is 32"},
+		{"serve --config " + names("control.token-file", "/dev/null"), 2, "control.token-file: /dev/null"},
 		{"help", 0, "serve"},
 		{"help query", 0, "--trace"},
 		{"query --help", 0, "--server"},
@@ -228,6 +249,16 @@ func TestCompletionScriptsAreShell(t *testing.T) {
 		cmd.Stdin = strings.NewReader(script)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s does not take it: %v\n%s", shell, err, out)
+		}
+	}
+}
+
+func TestPrintableTameText(t *testing.T) {
+	for in, want := range map[string]string{
+		"ns1.example": "ns1.example", "zürich": "zürich", "\x1b[31m": ".[31m", "a\u009b31mb": "a.31mb", "a\u202eb": "a.b", "\xff\x00": "ff00",
+	} {
+		if got := printable([]byte(in)); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"lastgood/internal/dnsname"
@@ -135,13 +136,14 @@ func readEDNS(e wire.EDNS) *ednsInfo {
 	return info
 }
 
-// printable is text from the network that a terminal may show.
+// printable is text from the network that a terminal may show: without control
+// characters, those of ISO 6429 above 0x80 and of bidirectional text included.
 func printable(b []byte) string {
 	if !utf8.Valid(b) {
 		return fmt.Sprintf("%x", b)
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return '.'
 		}
 		return r

@@ -60,8 +60,13 @@ func runQuery(ctx context.Context, e *env, o *queryOptions, args []string) error
 	if err != nil {
 		return err
 	}
-	if o.lab && !o.trace {
+	switch {
+	case o.lab && !o.trace:
 		return usagef("--lab goes with --trace; to ask a running lab use --server")
+	case o.config != "" && !o.trace:
+		return usagef("--config goes with --trace: without it a running server is asked")
+	case o.timeout <= 0:
+		return usagef("--timeout %v leaves no time", o.timeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()

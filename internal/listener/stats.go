@@ -167,6 +167,9 @@ func (c *counters) took(d time.Duration, n int) {
 
 func newStats() Stats {
 	s := Stats{Types: map[wire.Type]uint64{}, Dropped: map[Drop]uint64{}}
+	for d := range Drop(drops) {
+		s.Dropped[d] = 0 // there from the start, so that the first is seen as a change
+	}
 	s.Replies[0], s.Replies[1] = map[wire.Rcode]uint64{}, map[wire.Rcode]uint64{}
 	s.Latency.Counts = make([]uint64, latencyBuckets)
 	for i := range latencyBuckets - 1 {
@@ -175,7 +178,7 @@ func newStats() Stats {
 	return s
 }
 
-// addTo adds the counts to a sum; codes and types never seen are left out.
+// addTo adds the counts to a sum; rcodes and types never seen are left out.
 func (c *counters) addTo(s *Stats) {
 	for t := range c.queries {
 		s.Queries[t] += c.queries[t].Load()

@@ -142,6 +142,11 @@ func (t *task) timedOut(ctx context.Context) state {
 	if t.timeouts++; t.minimised && t.timeouts >= relaxAfter {
 		t.relax()
 	}
+	if t.soft != nil { // not worth waiting for every silent server
+		if t.softs++; t.softs >= softEnough {
+			return exhausted
+		}
+	}
 	return send
 }
 
@@ -226,7 +231,7 @@ func (t *task) exclude(y *try) {
 
 // refused takes a failure of a server: an error, lameness, garbage, or no reply.
 func (t *task) refused(y *try, v *verdict, e event.Exchanged) state {
-	if e.Outcome == event.Budget {
+	if e.Outcome == event.Budget && t.req.Budget != nil && t.req.Budget.Left() == 0 {
 		return t.outOfBudget()
 	}
 	t.exclude(y)

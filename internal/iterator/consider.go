@@ -49,7 +49,7 @@ func (t *task) denied(v *verdict) {
 // non-terminals, and is asked for the whole name (RFC 9156 §2.3).
 func (t *task) passed(v *verdict) state {
 	if v.outcome == event.NXDomain {
-		if t.relax() {
+		if !t.trustsDenial(v) && t.relax() {
 			return send
 		}
 		t.denied(v)
@@ -57,6 +57,13 @@ func (t *task) passed(v *verdict) state {
 	}
 	t.min.passed(v.asked.Name)
 	return send
+}
+
+// trustsDenial tells whether a server's denial of an ancestor is believed in
+// relaxed mode too: the root's servers are known to cope with minimised names,
+// and need not see the rest of one that ends in no top-level domain.
+func (t *task) trustsDenial(v *verdict) bool {
+	return t.place.zone == nil && t.place.cut.IsRoot() && v.aa && v.soa != nil && v.soa.Name.IsRoot()
 }
 
 // believeNXDomain takes the denial of an ancestor as that of the name asked

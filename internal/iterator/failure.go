@@ -40,56 +40,43 @@ func (f *failure) sentence() string {
 	return who + " " + f.text + " for " + f.asked.Name.String() + " " + f.asked.Type.String()
 }
 
-// telling orders outcomes by how much they tell of the cause.
-func telling(o event.Outcome) int {
-	switch o {
+// telling orders failures by how much they tell of the cause, and says as what
+// clients hear of it.
+func (f *failure) telling() (weight int, as ede.Error) {
+	switch f.outcome {
 	case event.ServFail, event.NotImp, event.FormErr, event.BadVers, event.OtherRcode:
-		return 5
+		return 6, ede.Error{Code: ede.NetworkError, ID: "ERCD"}
 	case event.Refused:
-		return 4
+		return 5, ede.Error{Code: ede.NetworkError, ID: "RFSD"}
 	case event.Garbage, event.Spoofed:
-		return 3
+		return 4, ede.Error{Code: ede.NetworkError, ID: "GARB"}
 	case event.Lame:
-		return 2
+		return 3, ede.Error{Code: ede.NoReachableAuthority, ID: "LAMD"}
 	case event.Unreachable:
-		return 1
+		return 2, ede.Error{Code: ede.NoReachableAuthority, ID: "UNRC"}
+	case event.Budget: // for want of sockets
+		return 1, ede.Error{Code: ede.Other, ID: "LOCL"}
 	}
-	return 0
+	return 0, ede.Error{Code: ede.NoReachableAuthority, ID: "MUTE"}
 }
 
-// cause makes the error that tells a client why there is no answer.
+// cause makes the error that tells a client why there is no answer: of the
+// present place's failures, or those before, the one that tells most.
 func (t *task) cause() *ede.Error {
-	var worst *failure
-	for _, list := range [][]failure{t.failures, t.overall} {
-		for i := range list {
-			if worst == nil || telling(list[i].outcome) > telling(worst.outcome) {
-				worst = &list[i]
-			}
+	list := t.failures
+	if len(list) == 0 {
+		list = t.overall
+	}
+	best := &ede.Error{Code: ede.NoReachableAuthority, ID: "NOAD",
+		Text: "no usable address of a server of " + t.place.cut.String()}
+	heaviest := -1
+	for i := range list {
+		if weight, as := list[i].telling(); weight > heaviest {
+			heaviest, *best = weight, as
+			best.Text = list[i].sentence()
 		}
-		if worst != nil {
-			break
-		}
 	}
-	if worst == nil {
-		return &ede.Error{Code: ede.NoReachableAuthority, ID: "NOAD",
-			Text: "no usable address of a server of " + t.place.cut.String()}
-	}
-	e := &ede.Error{Code: ede.NetworkError, Text: worst.sentence()}
-	switch telling(worst.outcome) {
-	case 5:
-		e.ID = "ERCD"
-	case 4:
-		e.ID = "RFSD"
-	case 3:
-		e.ID = "GARB"
-	case 2:
-		e.Code, e.ID = ede.NoReachableAuthority, "LAMD"
-	case 1:
-		e.Code, e.ID = ede.NoReachableAuthority, "UNRC"
-	default:
-		e.Code, e.ID = ede.NoReachableAuthority, "MUTE"
-	}
-	return e
+	return best
 }
 
 // all tells whether every failure here has one of the outcomes.
@@ -177,17 +164,19 @@ func (t *task) failCut() state {
 	return done
 }
 
-// report tells infra how the cut failed: as a whole, or for this name. That
-// all its delegated servers refuse is how most domains show that they moved.
+// report tells infra how the attempt at the cut failed: as a whole, or for this
+// name. That all its delegated servers refuse is how most domains show that
+// they moved. Silence counts only of servers that nothing at all is heard from:
+// else it is this question that they do not like, and nobody's failure.
 func (t *task) report(cause *ede.Error) {
 	now, began := t.now(), false
-	whole := t.all(event.Timeout, event.Unreachable, event.Lame, event.Spoofed) || len(t.failures) == 0
-	if t.place.zone == nil {
-		whole = whole || t.all(event.Refused, event.Lame)
-	}
-	if whole {
+	switch {
+	case t.local(): // nobody's fault but ours
+	case t.silentHere() || t.all(event.Unreachable, event.Lame, event.Spoofed),
+		len(t.failures) == 0,
+		t.place.zone == nil && t.all(event.Refused, event.Lame):
 		began = t.it.infra.CutFailed(now, t.place.cut, cause)
-	} else {
+	case !t.all(event.Timeout):
 		began = t.it.infra.NameFailed(now, t.place.cut, t.req.Name, cause)
 	}
 	if began {
@@ -195,8 +184,43 @@ func (t *task) report(cause *ede.Error) {
 	}
 }
 
+// local tells whether queries were not sent for want of something of our own.
+func (t *task) local() bool {
+	for i := range t.failures {
+		if t.failures[i].outcome == event.Budget {
+			return true
+		}
+	}
+	return false
+}
+
+// silentHere tells whether every server of the place is suspect, or failed in
+// a way that is as bad.
+func (t *task) silentHere() bool {
+	for _, c := range t.targets.cands {
+		if !t.it.infra.Suspect(t.now(), c.Addr) && !t.useless(c.Addr) {
+			return false
+		}
+	}
+	return len(t.targets.cands) > 0
+}
+
+// useless tells whether a server is unreachable or lame for the place.
+func (t *task) useless(addr netip.AddrPort) bool {
+	for i := range t.failures {
+		f := &t.failures[i]
+		if f.addr == addr && (f.outcome == event.Unreachable || f.outcome == event.Lame) {
+			return true
+		}
+	}
+	return false
+}
+
 // outOfBudget ends a resolution whose work budget is used up.
 func (t *task) outOfBudget() state {
+	if t.req.Budget == nil {
+		return t.giveUp(t.cause())
+	}
 	bound := "upstream-queries"
 	if t.req.Budget.outOfBytes() {
 		bound = "reply-bytes"
@@ -213,5 +237,9 @@ func (t *task) outOfTime() state {
 	if y := t.current; y != nil {
 		t.failed(y, event.Timeout, "did not answer in time")
 	}
-	return t.giveUp(t.cause())
+	cause := t.cause()
+	if t.silentHere() {
+		t.report(cause)
+	}
+	return t.giveUp(cause)
 }

@@ -122,6 +122,9 @@ func (t *task) known(h *host, glue []netip.Addr) {
 // cached gives the addresses that the cache has as answers; ok also for a
 // name that is known to have none.
 func (t *task) cached(name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok bool) {
+	if name == "" {
+		return nil, false
+	}
 	now := t.now()
 	hit, found := t.it.cache.Lookup(&t.reader, now, name, typ)
 	if !found || hit.State(now) != stale.Fresh {

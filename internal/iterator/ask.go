@@ -48,6 +48,9 @@ func (t *task) send(ctx context.Context) state {
 			t.min.count++
 		}
 	}
+	if t.mayShare() {
+		return share
+	}
 	if t.req.Budget != nil && t.req.Budget.Left() == 0 {
 		return t.outOfBudget()
 	}

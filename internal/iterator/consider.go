@@ -55,6 +55,9 @@ func (t *task) passed(v *verdict) state {
 		t.denied(v)
 		return t.believeNXDomain(v)
 	}
+	if t.leads != nil && t.leads.key.name == v.asked.Name {
+		t.leads.passed = true
+	}
 	t.min.passed(v.asked.Name)
 	return send
 }
@@ -93,6 +96,9 @@ func (t *task) refer(v *verdict) state {
 	}
 	d.Expiry = now.Add(time.Duration(d.TTL) * time.Second)
 	t.it.cache.PutDelegation(now, d)
+	if t.leads != nil && t.leads.key.name.Under(d.Cut) {
+		t.leads.deleg = d
+	}
 	t.avoid = ""
 	t.enter(place{cut: d.Cut, deleg: d, parent: t.place.deleg})
 	return gather

@@ -102,6 +102,7 @@ func (t *task) all(outcomes ...event.Outcome) bool {
 func (t *task) exhausted(ctx context.Context) state {
 	t.current = nil
 	t.stopTimer()
+	t.endWalk() // nothing is with a server any more
 	switch {
 	case t.soft != nil && (t.soft.outcome != event.NoData || t.softs >= softEnough):
 		return t.believeSoft()

@@ -68,6 +68,7 @@ type Iterator struct {
 	allowed   func(netip.Addr) bool
 	limits    Limits
 	primer    primer
+	walks     walks
 
 	mu   sync.Mutex // guards rand
 	rand *rand.Rand

@@ -21,6 +21,7 @@ const (
 	prime                  // learn the root's servers
 	gather                 // collect the addresses of the cut's servers
 	send                   // choose a server and ask it
+	share                  // another task asks the same: wait for what it learns
 	wait                   // until a reply, an address or the time to try elsewhere comes
 	consider               // act on a useful reply
 	exhausted              // no try is left: find more servers, or give up
@@ -28,7 +29,7 @@ const (
 )
 
 func (s state) String() string {
-	return [...]string{"begin", "prime", "gather", "send", "wait", "consider", "exhausted", "done"}[s%8]
+	return [...]string{"begin", "prime", "gather", "send", "share", "wait", "consider", "exhausted", "done"}[s%9]
 }
 
 // maxSteps bounds a resolution whatever else fails to: far beyond what the
@@ -70,6 +71,9 @@ type task struct {
 	spent     map[event.Question][]infra.Tries // of what was asked before
 	timeouts  int                              // tries of it given up
 	current   *try                             // the one that the timer runs for, nil when there is none
+	leads     *walk                            // for others who would ask the same
+	awaits    *walk                            // of another task
+	waited    bool                             // for another task, with this question
 	timer     *time.Timer
 	results   chan result
 	lookups   chan lookup
@@ -109,6 +113,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 		s = t.step(ctx, s)
 	}
 	t.stopTimer()
+	t.endWalk()
 	return t.result
 }
 
@@ -122,6 +127,8 @@ func (t *task) step(ctx context.Context, s state) state {
 		return t.gather()
 	case send:
 		return t.send(ctx)
+	case share:
+		return t.share(ctx)
 	case wait:
 		return t.wait(ctx)
 	case consider:
@@ -180,7 +187,8 @@ func (t *task) ask(q event.Question, minimised bool) {
 	if len(t.tries) > 0 {
 		t.spent[t.asked] = t.tries
 	}
-	t.asked, t.minimised = q, minimised
+	t.endWalk()
+	t.asked, t.minimised, t.waited = q, minimised, false
 	t.tries, t.timeouts, t.current = t.spent[q], 0, nil
 }
 

@@ -63,6 +63,9 @@ func NewBudget(queries int, bytes int64) *Budget {
 // datagram with a question and every question over TCP costs one.
 func (b *Budget) Spend() bool { return !b.outOfBytes() && b.left.Add(-1) >= 0 }
 
+// Refund gives back what was spent for a query that could not even be sent.
+func (b *Budget) Refund() { b.left.Add(1) }
+
 // Left is how many queries may still be sent: none once the octets are used up.
 func (b *Budget) Left() int {
 	if b.outOfBytes() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastgood/internal/cache"
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
@@ -17,23 +18,30 @@ import (
 type primer struct {
 	mu      sync.Mutex
 	running chan struct{} // closed at the end of the priming under way, nil without one
+	rest    clock.Mono    // until then a failed priming is not tried again
 }
 
-// begin makes the caller the one who primes (done must be called), or gives
-// what to wait for.
-func (p *primer) begin() (first bool, wait <-chan struct{}) {
+// primeRest is how long the hints are used after priming failed (RFC 9520 §3.2).
+const primeRest = 30 * time.Second
+
+// begin makes the caller the one who primes (end must be called), or gives what
+// to wait for: nothing after a failure.
+func (p *primer) begin(now clock.Mono) (first bool, wait <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running != nil {
+	if p.running != nil || now < p.rest {
 		return false, p.running
 	}
 	p.running = make(chan struct{})
 	return true, nil
 }
 
-func (p *primer) end() {
+func (p *primer) end(now clock.Mono, failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if failed {
+		p.rest = now.Add(primeRest)
+	}
 	close(p.running)
 	p.running = nil
 }
@@ -44,10 +52,11 @@ func (t *task) prime(ctx context.Context) state {
 	if t.priming || t.pinned {
 		return t.giveUp(&ede.Error{Code: ede.NoReachableAuthority, ID: "PRIM", Text: "priming needs priming"})
 	}
-	first, running := t.it.primer.begin()
-	if first {
+	first, running := t.it.primer.begin(t.now())
+	switch {
+	case first:
 		t.lead(ctx)
-	} else {
+	case running != nil:
 		t.follow(ctx, running)
 	}
 	if ctx.Err() != nil {
@@ -63,13 +72,15 @@ func (t *task) prime(ctx context.Context) state {
 
 // lead primes, with the budget of the question that needs it.
 func (t *task) lead(ctx context.Context) {
-	defer t.it.primer.end()
+	failed := true
+	defer func() { t.it.primer.end(t.now(), failed) }()
 	p := t.it.newTask(Request{Flight: t.req.Flight, Name: dnsname.Root, Type: wire.TypeNS, Depth: t.req.Depth, Budget: t.req.Budget})
 	p.priming = true
 	p.enter(place{cut: dnsname.Root, deleg: t.it.hinted()})
 	limited, cancel := context.WithTimeout(ctx, primeTime)
 	defer cancel()
 	res := p.runFrom(limited, gather)
+	failed = res.Failure != nil
 	e := event.Priming{At: t.now(), Failure: res.Failure}
 	if d, ok := t.it.cache.Closest(t.now(), dnsname.Root); ok && res.Failure == nil {
 		e.Servers = len(d.Servers)

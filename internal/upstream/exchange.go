@@ -76,6 +76,14 @@ func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 	return iterator.Reply{}, x.fail(event.Garbage, "no agreement on how to talk", nil)
 }
 
+// refund is for a query that did not leave: a network that is down costs nobody
+// but us.
+func (x *exchange) refund() {
+	if x.q.Budget != nil {
+		x.q.Budget.Refund()
+	}
+}
+
 // spend pays for one packet or connection with the question.
 func (x *exchange) spend() bool { return x.q.Budget == nil || x.q.Budget.Spend() }
 

@@ -32,6 +32,7 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 	conn, err := x.u.opt.Network.DialUDP(ctx, x.q.Server)
 	if err != nil {
 		x.u.release()
+		x.refund()
 		return arrival{}, x.netFail(ctx, "open socket", err)
 	}
 	s := &socket{u: x.u, conn: conn, buf: buffers.Get().(*[maxUDPSize + 1]byte)}

@@ -42,7 +42,7 @@ type result struct {
 // send asks the next server, if there is one and the budget allows it.
 func (t *task) send(ctx context.Context) state {
 	t.current = nil
-	if q, minimised := t.question(); q != t.asked {
+	if q, minimised := t.nextQuestion(); q != t.asked {
 		t.ask(q, minimised)
 		if minimised {
 			t.min.count++
@@ -272,7 +272,9 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 		t.req.Budget.receive(len(r.reply.View.Bytes()))
 	}
 	v := t.it.verdict(r.reply, t.askedBy(y))
-	v.minimised = y.minimised
+	if v.minimised = y.minimised; v.cutOff {
+		t.bound("records-per-section")
+	}
 	e.Transport, e.RTT, e.Rcode = r.reply.Transport, r.reply.RTT, v.rcode
 	e.Outcome, e.Text, e.Scrubbed = v.outcome, v.text, v.scrubbed
 	switch {
@@ -292,10 +294,7 @@ func (t *task) askedBy(y *try) asked {
 	a := asked{Question: y.Question, zone: y.zone, hops: t.it.limits.CNAMEHops}
 	if z := t.it.zones[y.zone]; z != nil && y.epoch == t.epoch && t.place.zone != nil {
 		// Servers that somebody configured need not be authoritative.
-		a.lenient = true
-		if z.Forward {
-			a.forward, a.zone = true, dnsname.Root
-		}
+		a.lenient, a.forward = true, z.Forward
 	}
 	return a
 }
@@ -303,7 +302,7 @@ func (t *task) askedBy(y *try) asked {
 // verdict reads, scrubs and classifies a reply.
 func (it *Iterator) verdict(r Reply, a asked) *verdict {
 	m := read(r.View, a.Type, &it.limits)
-	scrub(m, a.zone)
+	scrub(m, a)
 	single(m)
 	v := &verdict{message: m, asked: a, class: classify(m, a)}
 	for i := range m.answer {

@@ -10,7 +10,7 @@ import (
 // asked is what a reply is judged by.
 type asked struct {
 	event.Question
-	zone    dnsname.Name // what its sender is a server of; the root for a forwarder
+	zone    dnsname.Name // what its sender is a server of, or was configured for
 	forward bool         // sender is a resolver
 	lenient bool         // sender was configured for the zone: it need not be authoritative
 	hops    int          // alias hops followed at most

@@ -26,7 +26,6 @@ func (t *task) consider() state {
 		return t.passed(v)
 	}
 	t.denied(v)
-	v.asked.zone = t.place.cut
 	t.result = Result{Entries: entries(v.message, &v.class, v.asked)}
 	zone := t.it.zoneOf(t.req.Name)
 	t.result.Entries = inZone(t.result.Entries, func(n dnsname.Name) bool { return t.it.zoneOf(n) == zone })
@@ -58,6 +57,7 @@ func (t *task) passed(v *verdict) state {
 	if t.leads != nil && t.leads.key.name == v.asked.Name {
 		t.leads.passed = true
 	}
+	t.setAside(v)
 	t.min.passed(v.asked.Name)
 	return send
 }

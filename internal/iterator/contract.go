@@ -99,9 +99,10 @@ type Request struct {
 // proved. Entries with TTL 0 are for those who wait only (RFC 8767 §4).
 type Result struct {
 	Entries []cache.Entry
-	Failure *ede.Error // why there is no useful answer
-	Refused bool       // all servers said REFUSED
-	Budget  bool       // it ended on the work budget
+	Aside   []cache.Entry // learnt on the way, of names above: for the cache only
+	Failure *ede.Error    // why there is no useful answer
+	Refused bool          // all servers said REFUSED
+	Budget  bool          // it ended on the work budget
 }
 
 // Addresses finds the addresses of a name server: the resolver's flights, so

@@ -103,17 +103,6 @@ func expanded(s *rrset.Set) bool {
 	return false
 }
 
-// believed counts the records that entries hold.
-func believed(out []cache.Entry) int {
-	n := 0
-	for i := range out {
-		if out[i].Kind == cache.Data {
-			n += out[i].Set.Data.Len()
-		}
-	}
-	return n
-}
-
 // inZone tells whether all that follows the first entry is of the given
 // configured zone too; what is not is cut off: another's servers are to be
 // asked for it.

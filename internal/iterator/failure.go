@@ -111,6 +111,8 @@ func (t *task) exhausted(ctx context.Context) state {
 		return wait
 	case t.soft != nil:
 		return t.believeSoft()
+	case len(t.failures) == 0 && t.req.Budget != nil && t.req.Budget.Left() == 0:
+		return t.outOfBudget() // that look-ups found no address is nobody's fault
 	case t.addSpares():
 		return send
 	case t.overTCP():
@@ -170,6 +172,9 @@ func (t *task) failCut() state {
 // they moved. Silence counts only of servers that nothing at all is heard from:
 // else it is this question that they do not like, and nobody's failure.
 func (t *task) report(cause *ede.Error) {
+	if len(t.failures) == 0 && t.targets.hindered {
+		return // nobody of the cut was asked, for reasons of ours
+	}
 	now, began := t.now(), false
 	switch {
 	case t.local(): // nobody's fault but ours

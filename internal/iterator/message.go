@@ -24,6 +24,7 @@ type message struct {
 	// What scrub saw outside the bailiwick: a server that names another zone's
 	// servers or authority says that it is not one of this zone.
 	strayNS, straySOA bool
+	cutOff            bool // a section had more records than are read
 }
 
 // drop notes that something of the reply is not believed.
@@ -89,6 +90,7 @@ func (g *grouper) add(r wire.Record, asked wire.Type) {
 		return
 	}
 	if g.records++; g.records > g.lim.Records {
+		g.m.cutOff = true
 		g.m.drop(g.section, owner, r.Type, "too many records")
 		return
 	}

@@ -8,13 +8,19 @@ import (
 
 // scrub drops from a reply what the server may not say: everything outside the
 // zone whose server it is. Of the additional section only addresses stay; they
-// are used as glue and for nothing else.
-func scrub(m *message, zone dnsname.Name) {
+// are used as glue and for nothing else. A resolver that we forward a part of a
+// zone to denies with the SOA record of the whole; its answers are believed for
+// that part alone.
+func scrub(m *message, a asked) {
+	zone, authority := a.zone, a.zone
+	if a.forward {
+		authority = dnsname.Root
+	}
 	m.answer = m.keep(wire.AnswerSection, m.answer, func(s *rrset.Set) string {
 		return bailiwick(s.Name, zone)
 	})
 	m.authority = m.keep(wire.AuthoritySection, m.authority, func(s *rrset.Set) string {
-		why := bailiwick(s.Name, zone)
+		why := bailiwick(s.Name, authority)
 		switch {
 		case why != "":
 			m.strayNS = m.strayNS || s.Type == wire.TypeNS

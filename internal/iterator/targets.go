@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -28,6 +29,9 @@ type targets struct {
 	started int  // look-ups in all
 	pending int  // look-ups under way
 	spares  bool // addresses of the second choice are among cands
+	// hindered: a look-up was not made, or waited for, for a reason that says
+	// nothing of the cut: a circle of flights, or a bound.
+	hindered bool
 }
 
 // host is a name server by name.
@@ -119,8 +123,9 @@ func (t *task) known(h *host, glue []netip.Addr) {
 	t.addAddresses(h, addrs)
 }
 
-// cached gives the addresses that the cache has as answers; ok also for a
-// name that is known to have none.
+// cached gives the addresses that the cache has as answers; ok also for a name
+// that is known to have none. An alias says nothing: name servers' names must
+// not be aliases (RFC 2181 §10.3), but some are, and a look-up follows them.
 func (t *task) cached(name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok bool) {
 	if name == "" {
 		return nil, false
@@ -131,7 +136,7 @@ func (t *task) cached(name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok 
 		return nil, false
 	}
 	if hit.Kind() == cache.Data && hit.Type() != typ {
-		return nil, true // a CNAME: name servers' names must not be aliases (RFC 2181 §10.3)
+		return nil, false
 	}
 	return addressesIn(hit.Data()), true
 }
@@ -233,7 +238,10 @@ func (t *task) addCandidate(addr netip.AddrPort, name dnsname.Name, tcp bool) bo
 func (t *task) startLookups(ctx context.Context) bool {
 	tg := &t.targets
 	if t.req.Depth >= t.it.limits.Depth {
-		t.bound("depth")
+		if !tg.hindered {
+			t.bound("depth")
+		}
+		tg.hindered = true
 		return false
 	}
 	room := min(tg.burst, t.it.limits.NSLookups-tg.pending)
@@ -287,8 +295,10 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 func (it *Iterator) fromParent(parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
 	return func(ctx context.Context, from Request, name dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
 		if parent == nil || !name.Under(parent.Cut) {
-			return nil, ErrLoop
+			return nil, errNoGlue
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		t := it.newTask(Request{Flight: from.Flight, Name: name, Type: typ, Depth: from.Depth + 1, Budget: from.Budget})
 		t.pinned, t.min.full = true, true
 		t.enter(place{cut: parent.Cut, deleg: parent})
@@ -303,9 +313,13 @@ func (it *Iterator) fromParent(parent *cache.Delegation) func(context.Context, R
 				return it.addresses.Addresses(ctx, from, to, typ)
 			}
 		}
-		return nil, ErrLoop
+		return nil, errNoGlue
 	}
 }
+
+// errNoGlue tells that a name server's address, which is below the cut that it
+// serves, is not known to the parent.
+var errNoGlue = errors.New("the parent does not know the address")
 
 // learnt takes the outcome of a look-up. A try under way goes on; the new
 // addresses are for the next.
@@ -314,6 +328,7 @@ func (t *task) learnt(l lookup) state {
 		return wait
 	}
 	t.targets.pending--
+	t.targets.hindered = t.targets.hindered || errors.Is(l.err, ErrLoop)
 	added := t.addAddresses(&t.targets.hosts[l.host], l.addrs)
 	switch {
 	case t.current != nil:

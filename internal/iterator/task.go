@@ -59,6 +59,7 @@ type task struct {
 	targets   targets
 	min       minimiser
 	referrals int
+	aside     []cache.Entry
 	restarted bool         // the parent was asked again: once is all
 	avoid     dnsname.Name // the cut whose cached delegation is not to be used
 	noZones   bool         // the configured servers failed: resolve as usual
@@ -114,6 +115,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 	}
 	t.stopTimer()
 	t.endWalk()
+	t.result.Aside = t.aside
 	return t.result
 }
 
@@ -175,7 +177,6 @@ func (t *task) enter(p place) {
 	t.place = p
 	t.epoch++
 	t.targets = targets{}
-	t.soft, t.softs = nil, 0
 	t.min.enter(p.cut)
 	t.ask(event.Question{}, false)
 }
@@ -190,6 +191,7 @@ func (t *task) ask(q event.Question, minimised bool) {
 	t.endWalk()
 	t.asked, t.minimised, t.waited = q, minimised, false
 	t.tries, t.timeouts, t.current = t.spent[q], 0, nil
+	t.soft, t.softs = nil, 0
 }
 
 // giveUp ends the resolution without a useful answer.

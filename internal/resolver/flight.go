@@ -190,8 +190,10 @@ func (r *Resolver) iterate(ctx context.Context, req iterator.Request) (res itera
 // keep puts what a flight brought into the cache and gives the rcode of its
 // first entry. A failure touches no data (RFC 8767 §4).
 func (r *Resolver) keep(now clock.Mono, res *iterator.Result) wire.Rcode {
-	for i := range res.Entries {
-		r.cache.Put(now, &res.Entries[i])
+	for _, list := range [...][]cache.Entry{res.Aside, res.Entries} {
+		for i := range list {
+			r.cache.Put(now, &list[i])
+		}
 	}
 	switch {
 	case res.Refused:

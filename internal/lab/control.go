@@ -68,7 +68,10 @@ func listenControl(path string) (net.Listener, error) {
 	case err == nil:
 		conn.Close()
 		return nil, fmt.Errorf("lab control: another lab is running at %s", path)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED): // a dead socket says it, and so does a file
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("lab control: %s is no socket; give another path", path)
+		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("lab control: %w", err)
 		}

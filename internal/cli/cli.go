@@ -59,6 +59,7 @@ var errSilent = errors.New("failed")
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who signals a second time does not want to wait
 	return Run(ctx, args, os.Stdout, os.Stderr)
 }
 

@@ -262,3 +262,13 @@ func TestPrintableTameText(t *testing.T) {
 		}
 	}
 }
+
+func TestMetricsURL(t *testing.T) {
+	for in, want := range map[string]string{
+		"127.0.0.1:8053": "http://127.0.0.1:8053/metrics", "unix:/run/control.sock": "--unix-socket /run/control.sock http://localhost/metrics",
+	} {
+		if got := metricsURL(in); got != want {
+			t.Errorf("%s: got %s", in, got)
+		}
+	}
+}

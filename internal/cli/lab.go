@@ -118,6 +118,6 @@ lastgood lab list                                                               
 lastgood query --trace --lab www.shop.example.com                                  every step of a resolution
 `)
 	if c := a.ControlAddr(); c != "" {
-		fmt.Fprintf(w, "curl http://%s/metrics\n", c)
+		fmt.Fprintf(w, "curl %s\n", metricsURL(c))
 	}
 }

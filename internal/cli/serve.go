@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"lastgood/internal/app"
@@ -78,13 +79,21 @@ func greet(w io.Writer, a *app.App) {
 		fmt.Fprintf(w, "lastgood %s answers on %s (UDP and TCP)\n", version(), addr)
 	}
 	if c := a.ControlAddr(); c != "" {
-		fmt.Fprintf(w, "metrics and health: http://%s/metrics\n", c)
+		fmt.Fprintf(w, "metrics and health: curl %s\n", metricsURL(c))
 	}
 	if l := a.Listening(); len(l) > 0 {
 		fmt.Fprintf(w, "try: dig @%s -p %d www.example.com\n", l[0].Addr(), l[0].Port())
 		fmt.Fprintf(w, "     lastgood query --server %s www.example.com\n", l[0])
 		fmt.Fprintf(w, "     lastgood query --trace www.example.com    (every step, resolved by itself)\n")
 	}
+}
+
+// metricsURL is what reaches the metrics on a control address; curl takes it.
+func metricsURL(control string) string {
+	if path, ok := strings.CutPrefix(control, "unix:"); ok {
+		return "--unix-socket " + path + " http://localhost/metrics"
+	}
+	return "http://" + control + "/metrics"
 }
 
 func newLog(w io.Writer, c config.Log) *slog.Logger {

@@ -84,6 +84,7 @@ func (t *task) share(ctx context.Context) state {
 	t.stopTimer()
 	switch {
 	case w.deleg != nil && t.now() < w.deleg.Expiry:
+		t.avoid = "" // as after a referral of our own
 		t.enter(place{cut: w.deleg.Cut, deleg: w.deleg, parent: t.place.deleg})
 		return gather
 	case w.passed:

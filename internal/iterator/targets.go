@@ -279,7 +279,7 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 		if parent == nil {
 			parent, _ = t.it.cache.Closest(t.now(), place.cut.Parent())
 		}
-		find = t.it.fromParent(parent)
+		find = t.it.fromParent(place.cut, parent)
 	}
 	go func() {
 		l := lookup{epoch: epoch, host: i}
@@ -292,7 +292,7 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 }
 
 // fromParent looks addresses up at the servers of the given cut and no others.
-func (it *Iterator) fromParent(parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
+func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
 	return func(ctx context.Context, from Request, name dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
 		if parent == nil || !name.Under(parent.Cut) {
 			return nil, errNoGlue
@@ -309,7 +309,14 @@ func (it *Iterator) fromParent(parent *cache.Delegation) func(context.Context, R
 				return addressesIn(e.Set.Data), nil
 			}
 			// A name server's name must not be an alias (RFC 2181 §10.3), but some are.
-			if to, ok := e.Set.Target(); ok && e.Kind == cache.Data && e.Name == name && e.Type == wire.TypeCNAME {
+			// Followed once; what is below the cut too, only the parent can know.
+			to, ok := e.Set.Target()
+			switch {
+			case !ok || e.Kind != cache.Data || e.Name != name || e.Type != wire.TypeCNAME || from.Depth+1 >= it.limits.Depth:
+			case to.Under(cut):
+				from.Depth++
+				return it.fromParent(cut, parent)(ctx, from, to, typ)
+			default:
 				return it.addresses.Addresses(ctx, from, to, typ)
 			}
 		}

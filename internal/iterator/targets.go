@@ -291,7 +291,8 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 	}()
 }
 
-// fromParent looks addresses up at the servers of the given cut and no others.
+// fromParent looks addresses of hosts below a cut up at the servers of the
+// parent and no others.
 func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
 	return func(ctx context.Context, from Request, name dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
 		if parent == nil || !name.Under(parent.Cut) {

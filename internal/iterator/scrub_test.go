@@ -174,7 +174,10 @@ func TestDuplicatesAndTTL(t *testing.T) {
 		}{{300, 1}, {200, 2}, {250, 1}, {400, 3}, {1 << 31, 4}} {
 			b.Record(wire.AnswerSection, n("www.example.com."), wire.TypeA, wire.ClassIN, r.ttl, []byte{198, 51, 100, r.last})
 			want := uint32(200)
-	XX			v, err := wire.Read(b.Bytes())
+			if r.ttl == 300 {
+				want = 300
+			}
+			v, err := wire.Read(b.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -124,9 +124,7 @@ func (s *step) takes(l line) error {
 
 // options are words of the form key=value or key.
 type options struct {
-	at   string
 	vals map[string]string
-	used map[string]bool
 }
 
 // optionsOf reads options; those not known are errors.

@@ -33,7 +33,7 @@ type world struct {
 	opts    Options
 
 	mu      sync.Mutex
-	log     []string // "address name type", with RD and TCP where set
+	log     []string // "address name type"
 	events  []event.Event
 	flights map[event.FlightID]flight
 }
@@ -208,14 +208,7 @@ func (w *world) Exchange(ctx context.Context, q Query) (Reply, error) {
 		return Reply{}, outcomeError{event.Budget}
 	}
 	w.mu.Lock()
-	line := fmt.Sprintf("%s %s %s", q.Server.Addr(), q.Name, q.Type)
-	if q.RD {
-		line += " RD"
-	}
-	if q.TCP {
-		line += " TCP"
-	}
-	w.log = append(w.log, line)
+	w.log = append(w.log, fmt.Sprintf("%s %s %s", q.Server.Addr(), q.Name, q.Type))
 	w.mu.Unlock()
 	sent := w.clock.Now()
 	w.infra.Sent(sent, q.Server)
@@ -369,16 +362,6 @@ func (w *world) asked() []string {
 	out := w.log
 	w.log = nil
 	return out
-}
-
-// to counts the queries of a log that went to an address.
-func to(log []string, addr string) (count int) {
-	for _, line := range log {
-		if strings.HasPrefix(line, addr+" ") {
-			count++
-		}
-	}
-	return count
 }
 
 // exchanged gives the events of exchanges.

@@ -32,7 +32,7 @@ type flight struct {
 	// Guarded by flights.mu.
 	waiters int
 	waits   map[*flight]int // flights that this one waits for: an edge of the wait graph each
-	looped  bool            // a wait was refused since it would have closed a circle
+	cramped bool            // a wait was refused: it would have closed a circle, or gone too deep
 
 	// Written before done is closed, read after.
 	done   chan struct{}
@@ -71,7 +71,7 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 	from := fs.byID[j.from]
 	f = fs.open[key]
 	if f != nil && from != nil && reaches(f, from, map[*flight]bool{}) {
-		from.looped = true
+		from.cramped = true
 		fs.loops++
 		return nil, false, iterator.ErrLoop
 	}
@@ -108,13 +108,23 @@ func (fs *flights) leave(f *flight, j job) {
 	}
 }
 
+// cramp notes that a flight was refused something that it may be given when
+// nobody waits for it.
+func (fs *flights) cramp(id event.FlightID) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f := fs.byID[id]; f != nil {
+		f.cramped = true
+	}
+}
+
 // land takes a finished flight off the table; nobody joins it any more.
-func (fs *flights) land(f *flight) (waiters int, looped bool) {
+func (fs *flights) land(f *flight) (waiters int, cramped bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	delete(fs.open, f.key)
 	delete(fs.byID, f.req.Flight)
-	return f.waiters, f.looped
+	return f.waiters, f.cramped
 }
 
 // reaches tells whether from waits, perhaps through others, for to. seen keeps
@@ -163,8 +173,8 @@ func (r *Resolver) run(f *flight) {
 	f.result = r.iterate(ctx, f.req)
 	now := r.clock.Now()
 	rcode := r.keep(now, &f.result)
-	waiters, looped := r.flights.land(f)
-	r.remember(now, f, looped)
+	waiters, cramped := r.flights.land(f)
+	r.remember(now, f, cramped)
 	close(f.done)
 	r.events.Emit(event.FlightEnded{
 		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
@@ -210,12 +220,12 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result) wire.Rcode {
 // underneath another flight that a refused wait or the other's spent budget had
 // a part in is not held against the question: asked on its own it may well
 // succeed.
-func (r *Resolver) remember(now clock.Mono, f *flight, looped bool) {
+func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
 	q := cache.Question{Name: f.key.name, Type: f.key.typ}
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
-	case (looped || f.result.Budget) && f.req.Depth > 0, r.base.Err() != nil:
+	case (cramped || f.result.Budget) && f.req.Depth > 0, r.base.Err() != nil:
 	default:
 		r.failures.count(f.result.Failure.Code)
 		r.cache.Fail(now, q, f.result.Failure, f.result.Refused)

@@ -164,6 +164,7 @@ const anyTTL = 3600
 // [iterator.Addresses]): through flights, on the asking flight's budget.
 func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
 	if from.Depth+1 > r.depth {
+		r.flights.cramp(from.Flight)
 		r.budget(job{from: from.Flight}, "depth")
 		return nil, &ede.Error{Code: ede.NoReachableAuthority, ID: "DEEP", Text: "name servers' names depend on each other too deeply at " + host.String()}
 	}

@@ -204,6 +204,12 @@ func TestNameServersNeedingNameServersHaveADepth(t *testing.T) {
 		if it.asked.Load() != 5 {
 			t.Errorf("%d flights, want the question's and 4 deeper ones", it.asked.Load())
 		}
+		// The deepest one failed for its depth only: asked by itself it has all of it.
+		before := it.asked.Load()
+		r.ask("ns.ns.ns.ns.example.", wire.TypeA)
+		if n := it.asked.Load() - before; n != 5 {
+			t.Errorf("%d flights for the deepest name, want 5: its failure was held against it", n)
+		}
 	})
 }
 

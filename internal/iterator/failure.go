@@ -69,6 +69,9 @@ func (t *task) cause() *ede.Error {
 	}
 	best := &ede.Error{Code: ede.NoReachableAuthority, ID: "NOAD",
 		Text: "no usable address of a server of " + t.place.cut.String()}
+	if t.targets.hindered {
+		best.ID, best.Text = "CIRC", "the name servers of "+t.place.cut.String()+" depend on others in a circle or too deeply"
+	}
 	heaviest := -1
 	for i := range list {
 		if weight, as := list[i].telling(); weight > heaviest {

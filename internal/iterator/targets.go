@@ -10,6 +10,7 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
@@ -336,7 +337,7 @@ func (t *task) learnt(l lookup) state {
 		return wait
 	}
 	t.targets.pending--
-	t.targets.hindered = t.targets.hindered || errors.Is(l.err, ErrLoop)
+	t.targets.hindered = t.targets.hindered || hindrance(l.err)
 	added := t.addAddresses(&t.targets.hosts[l.host], l.addrs)
 	switch {
 	case t.current != nil:
@@ -347,6 +348,13 @@ func (t *task) learnt(l lookup) state {
 		return exhausted
 	}
 	return wait
+}
+
+// hindrance tells whether a look-up failed for a reason that says nothing of who
+// was to be asked: a circle, or a bound of ours, here or further on.
+func hindrance(err error) bool {
+	var e *ede.Error
+	return errors.Is(err, ErrLoop) || errors.As(err, &e) && slices.Contains([]string{"CIRC", "LOOP", "DEEP", "BUDG"}, e.ID)
 }
 
 // addSpares adds the addresses of the second choice, once, and tells whether

@@ -196,8 +196,10 @@ func (w *world) Addresses(ctx context.Context, from Request, host dnsname.Name, 
 	if res.Failure != nil {
 		return nil, res.Failure
 	}
-	if e := res.Entries[0]; e.Kind == cache.Data && e.Type == t {
-		return addressesIn(e.Set.Data), nil
+	for _, e := range res.Entries {
+		if e.Kind == cache.Data && e.Type == t {
+			return addressesIn(e.Set.Data), nil
+		}
 	}
 	return nil, nil
 }

@@ -87,7 +87,7 @@ func TestSpentBudgetBlamesNobody(t *testing.T) {
 		w.server("192.0.2.21").mute = func(Query) bool { return true }
 		now := w.clock.Now()
 		w.cache.PutDelegation(now, &cache.Delegation{Cut: n("glueless.com."), Parent: n("com."), TTL: 3600, Servers: []cache.NameServer{{Name: n("ns.other.net.")}}})
-		res := w.fly(t.Context(), Request{Name: n("www.glueless.com."), Type: wire.TypeA, Budget: NewBudget(3, 1<<20)}, 0)
+		res := w.fly(t.Context(), Request{Name: n("www.glueless.com."), Type: wire.TypeA, Budget: NewBudget(2, 1<<20)}, 0)
 		if !res.Budget {
 			t.Errorf("got %+v", res)
 		}
@@ -252,5 +252,49 @@ func TestPrimingThatFailsFallsBackToTheHints(t *testing.T) {
 			return true
 		}
 		expect(t, w.resolve("www.example.com.", "A"), answered)
+	})
+}
+
+// A server that denies an empty non-terminal is asked for the whole name, but in
+// strict mode (RFC 9156 §2.3, RFC 8020).
+func TestDeniedEmptyNonTerminal(t *testing.T) {
+	for _, c := range []struct {
+		mode Mode
+		want string
+	}{
+		{Relaxed, "deep.a.b.example.com. A 300 198.51.100.2"},
+		{Strict, "deep.a.b.example.com. NXDOMAIN 60"},
+		{Off, "deep.a.b.example.com. A 300 198.51.100.2"},
+	} {
+		in(t, small, func(t *testing.T, w *world) {
+			w.opts.Minimise = c.mode
+			w.start()
+			for _, s := range []string{"192.0.2.11", "192.0.2.12"} {
+				w.server(s).fault = func(q Query, b *reply) bool {
+					if len(b.answer) == 0 {
+						b.rcode = wire.RcodeNXDomain
+					}
+					return true
+				}
+			}
+			expect(t, w.resolve("deep.a.b.example.com.", "A"), c.want)
+		})
+	}
+}
+
+// However many labels a name has, few questions are minimised.
+func TestMinimisedQuestionsAreFew(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.opts.Minimise = Strict
+		name := strings.Repeat("x.", 60) + "example.com."
+		for _, s := range []string{"192.0.2.11", "192.0.2.12"} {
+			zones := w.server(s).zones
+			zones[n("example.com.")] = append(zones[n("example.com.")], set(name, 60, "A", "198.51.100.6"))
+		}
+		w.start()
+		expect(t, w.resolve(name, "A"), name+" A 60 198.51.100.6")
+		if got := len(w.asked()); got != 12 { // priming, ten, and the name itself
+			t.Errorf("%d queries", got)
+		}
 	})
 }

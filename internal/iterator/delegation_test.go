@@ -298,3 +298,24 @@ func TestMinimisedQuestionsAreFew(t *testing.T) {
 		}
 	})
 }
+
+func TestLookupsOfADelegationAreBounded(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(small + "\n@192.0.2.2 com.\n")
+	for i := range 10 {
+		fmt.Fprintf(&text, "evil.com. 3600 NS ns%d.glueless.com.\n", i)
+	}
+	text.WriteString("glueless.com. 3600 NS ns.other.net.\n")
+	in(t, text.String(), func(t *testing.T, w *world) {
+		w.opts.Limits.LookupsTotal = 4
+		w.start()
+		w.resolve("www.evil.com.", "A")
+		asked := w.asked()
+		if got := count(asked, "192.0.2.21 ns") - count(asked, "192.0.2.21 ns.other.net."); got != 4 {
+			t.Errorf("%d look-ups", got)
+		}
+		if !slices.Contains(w.bounds(), "ns-lookups") {
+			t.Errorf("bounds %v", w.bounds())
+		}
+	})
+}

@@ -272,3 +272,23 @@ func TestNothingGoesOn(t *testing.T) {
 		}
 	}) // the bubble would not end with a goroutine blocked in it
 }
+
+// A doubtful reply to one question does not stand for that to the next.
+func TestDoubtIsOfOneQuestion(t *testing.T) {
+	for range 20 {
+		in(t, small, func(t *testing.T, w *world) {
+			w.opts.Minimise = Strict
+			w.start()
+			for i, s := range []string{"192.0.2.11", "192.0.2.12"} {
+				w.server(s).fault = func(q Query, b *reply) bool {
+					if i == 0 || q.Type == wire.TypeTXT {
+						*b = reply{aa: true}
+					}
+					return true
+				}
+			}
+			expect(t, w.resolve("b.example.com.", "TXT"), "b.example.com. NODATA TXT 0")
+			expect(t, w.resolve("deep.a.b.example.com.", "TXT"), "deep.a.b.example.com. NODATA TXT 0")
+		})
+	}
+}

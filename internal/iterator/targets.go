@@ -277,7 +277,7 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 		// Its address is known to those that it is to be the server of; only
 		// the parent can help.
 		parent := place.parent
-		if parent == nil {
+		if parent == nil && t.it.zoneOf(place.cut.Parent()) == nil { // names below a stub zone are not the public's
 			parent, _ = t.it.cache.Closest(t.now(), place.cut.Parent())
 		}
 		find = t.it.fromParent(place.cut, parent)

@@ -106,6 +106,7 @@ func (t *task) run(ctx context.Context) Result { return t.runFrom(ctx, begin) }
 
 // runFrom is the state machine.
 func (t *task) runFrom(ctx context.Context, s state) Result {
+	defer t.endWalk()
 	for steps := 0; s != done; steps++ {
 		if steps >= maxSteps {
 			t.giveUp(&ede.Error{Code: ede.Other, ID: "STEP", Text: "resolution went on without end at " + t.place.cut.String()})
@@ -114,7 +115,6 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 		s = t.step(ctx, s)
 	}
 	t.stopTimer()
-	t.endWalk()
 	t.result.Aside = t.aside
 	return t.result
 }

@@ -24,7 +24,7 @@ func (t *task) nextQuestion() (event.Question, bool) {
 // has said that there is none: then its parent side did not delegate the name.
 func (t *task) noCutAt(q event.Question) bool {
 	now := t.now()
-	hit, ok := t.it.cache.Lookup(&t.reader, now, q.Name, q.Type)
+	hit, ok := t.it.cache.Lookup(t.reader, now, q.Name, q.Type)
 	return ok && hit.State(now) == stale.Fresh && hit.Kind() != cache.NXDomain && hit.Cut() == t.place.cut
 }
 

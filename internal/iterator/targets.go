@@ -132,7 +132,7 @@ func (t *task) cached(name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok 
 		return nil, false
 	}
 	now := t.now()
-	hit, found := t.it.cache.Lookup(&t.reader, now, name, typ)
+	hit, found := t.it.cache.Lookup(t.reader, now, name, typ)
 	if !found || hit.State(now) != stale.Fresh {
 		return nil, false
 	}

@@ -51,7 +51,7 @@ type place struct {
 type task struct {
 	it     *Iterator
 	req    Request
-	reader cache.Reader
+	reader *cache.Reader // while it runs
 	result Result
 
 	place     place
@@ -106,7 +106,11 @@ func (t *task) run(ctx context.Context) Result { return t.runFrom(ctx, begin) }
 
 // runFrom is the state machine.
 func (t *task) runFrom(ctx context.Context, s state) Result {
-	defer t.endWalk()
+	t.reader = t.it.readers.Get().(*cache.Reader)
+	defer func() {
+		t.it.readers.Put(t.reader)
+		t.endWalk()
+	}()
 	for steps := 0; s != done; steps++ {
 		if steps >= maxSteps {
 			t.giveUp(&ede.Error{Code: ede.Other, ID: "STEP", Text: "resolution went on without end at " + t.place.cut.String()})

@@ -70,6 +70,8 @@ type Resolver struct {
 	special   *specialNames
 	panicked  func(any, []byte)
 
+	readers sync.Pool // of *cache.Reader
+
 	flights *flights
 	base    context.Context // of all flights
 	cancel  context.CancelCauseFunc
@@ -89,6 +91,7 @@ func New(o Options) *Resolver {
 	if o.SpecialNames {
 		r.special = newSpecialNames(o.NotSpecial)
 	}
+	r.readers.New = func() any { return new(cache.Reader) }
 	r.base, r.cancel = context.WithCancelCause(context.Background())
 	r.iterator = o.NewIterator(r)
 	return r

@@ -147,13 +147,14 @@ func (t *trail) known(now clock.Mono) (Hop, bool) {
 	if h, ok := t.among(t.have); ok {
 		return h, true
 	}
-	var rd cache.Reader
-	if hit, ok := t.r.cache.Lookup(&rd, now, t.name, t.q.Type); ok {
+	rd := t.r.readers.Get().(*cache.Reader)
+	defer t.r.readers.Put(rd) // steps are made of copies
+	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok {
 		return t.step(hit.Entry()), true
 	}
 	for up := t.name; !up.IsRoot(); {
 		up = up.Parent()
-		if hit, ok := t.r.cache.Lookup(&rd, now, up, wire.TypeDNAME); ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME {
+		if hit, ok := t.r.cache.Lookup(rd, now, up, wire.TypeDNAME); ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME {
 			return t.step(hit.Entry()), true
 		}
 	}

@@ -17,7 +17,6 @@ package upstream
 
 import (
 	"context"
-	"crypto/rand"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -76,7 +75,7 @@ type Upstream struct {
 // New makes an Upstream; Clock and Infra must be given.
 func New(o Options) *Upstream {
 	if o.Random == nil {
-		o.Random = func(b []byte) { _, _ = rand.Read(b) } // never fails
+		o.Random = new(entropy).Read
 	}
 	if o.Network == nil {
 		o.Network = System{Random: o.Random}

@@ -1,5 +1,5 @@
-// Command lastgood is a DNS resolver that keeps answering when authorities do
-// not. Everything is in the packages under internal.
+// Command lastgood is a recursive DNS resolver. Everything is in the packages
+// under internal.
 package main
 
 import (

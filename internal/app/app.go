@@ -49,6 +49,7 @@ type App struct {
 	control  *control.Server
 
 	counts eventCounts
+	token  string // of the control address
 
 	ready  atomic.Bool
 	failed chan error
@@ -124,14 +125,7 @@ func (a *App) startControl() error {
 	if !c.Listen.Enabled() || a.o.Listen != nil { // a simulated network has no control address
 		return nil
 	}
-	token := ""
-	if c.TokenFile != "" {
-		var err error
-		if token, err = control.ReadToken(c.TokenFile); err != nil {
-			return Mistake{err}
-		}
-	}
-	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log})
+	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: a.token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lastgood/internal/cache"
 	"lastgood/internal/config"
+	"lastgood/internal/control"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
@@ -35,6 +36,11 @@ func (a *App) build() error {
 	if err != nil {
 		return err
 	}
+	if file := a.o.Config.Control.TokenFile; file != "" {
+		if a.token, err = control.ReadToken(file); err != nil {
+			return err
+		}
+	}
 	seed := a.o.Seed
 	if seed == 0 {
 		var b [8]byte
@@ -43,12 +49,8 @@ func (a *App) build() error {
 	}
 	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.o.Events)
 	a.cache = cache.New(cacheOptions(a.o.Config, seed))
-	rec := a.o.Config.Recursion
-	a.infra = infra.New(infra.Options{Rand: mathrand.New(mathrand.NewPCG(seed, 1)), IPv4: rec.IPv4, IPv6: rec.IPv6})
-	a.upstream = upstream.New(upstream.Options{
-		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(a.o.Config.Limits.UDPSize),
-		CaseRandomisation: rec.CaseRandomisation, Cookies: true, DoNotQuery: rec.DoNotQuery, Events: events,
-	})
+	a.infra = infra.New(infraOptions(a.o.Config, seed))
+	a.upstream = upstream.New(a.upstreamOptions(events))
 	a.resolver = resolver.New(a.resolverOptions(events, func(addresses iterator.Addresses) resolver.Iterator {
 		return iterator.New(a.iteratorOptions(events, addresses, hints, seed))
 	}))
@@ -62,6 +64,18 @@ func cacheOptions(c *config.Config, seed uint64) cache.Options {
 		MinNegativeTTL: c.Cache.MinNegativeTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
 		Stale:      stale.Policy{Enabled: c.Stale.Enabled, Max: c.Stale.MaxStale, Negative: c.Stale.MaxStaleNegative},
 		FailureMin: c.Limits.FailureMin, FailureMax: c.Limits.FailureMax, Seed: seed,
+	}
+}
+
+func infraOptions(c *config.Config, seed uint64) infra.Options {
+	return infra.Options{Rand: mathrand.New(mathrand.NewPCG(seed, 1)), IPv4: c.Recursion.IPv4, IPv6: c.Recursion.IPv6}
+}
+
+func (a *App) upstreamOptions(events event.Sink) upstream.Options {
+	c := a.o.Config
+	return upstream.Options{
+		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(c.Limits.UDPSize),
+		CaseRandomisation: c.Recursion.CaseRandomisation, Cookies: true, DoNotQuery: c.Recursion.DoNotQuery, Events: events,
 	}
 }
 

@@ -169,6 +169,10 @@ func (a *App) gatherServers(g gatherer) {
 	g.gauge("lastgood_infra_entries", known, float64(s.Addresses), "table", "address")
 	g.gauge("lastgood_infra_entries", known, float64(s.Pairs), "table", "zone-address")
 	g.gauge("lastgood_infra_entries", known, float64(s.Cuts), "table", "zone")
+	const evicted = "Of those, forgotten to make room."
+	g.count("lastgood_infra_evictions_total", evicted, s.EvictedAddresses, "table", "address")
+	g.count("lastgood_infra_evictions_total", evicted, s.EvictedPairs, "table", "zone-address")
+	g.count("lastgood_infra_evictions_total", evicted, s.EvictedCuts, "table", "zone")
 	g.gauge("lastgood_family_dead", "Whether an address family is avoided because nothing answers over it.", boolean(s.IPv4Dead), "family", "ipv4")
 	g.gauge("lastgood_family_dead", "Whether an address family is avoided because nothing answers over it.", boolean(s.IPv6Dead), "family", "ipv6")
 }

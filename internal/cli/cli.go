@@ -92,7 +92,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func root() *command {
 	return &command{
 		name:  "lastgood",
-		short: "a DNS resolver that keeps answering when authorities do not",
+		short: "a recursive DNS resolver that says why when it cannot answer",
 		sub:   []*command{serveCommand(), labCommand(), queryCommand(), configCommand(), completionCommand(), versionCommand()},
 	}
 }

@@ -74,6 +74,8 @@ func TestExitCodesAndRemedies(t *testing.T) {
 		{"config check", 2, "config check FILE"},
 		{"config check " + bad, 2, bad + ":2:"},
 		{"config check " + bad, 2, "did you mean \"cache\""},
+		{"config check " + names("recursion.root-hints", "/nonexistent/hints"), 2, "lastgood.yaml: recursion.root-hints: open /nonexistent/hints"},
+		{"config check " + names("control.token-file", "/nonexistent/token"), 2, "lastgood.yaml: control.token-file: open /nonexistent/token"},
 		{"serve --config " + bad, 2, bad + ":2:"},
 		{"serve --config /nonexistent/lastgood.yaml", 2, "config example"},
 		{"serve extra", 2, "no arguments"},

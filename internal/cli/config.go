@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"lastgood/internal/app"
 	"lastgood/internal/config"
 )
 
@@ -15,14 +16,19 @@ func configCommand() *command {
 		sub: []*command{
 			{
 				name: "check", args: "FILE", short: "tell what is wrong with a configuration",
-				long:    "Every mistake is told at once, as FILE:LINE: what is wrong and what to do. Nothing is started.",
+				long:    "Every mistake is told at once, as FILE:LINE: what is wrong and what to do. The files that it names are read too. Nothing is started.",
 				example: []string{"lastgood config check lastgood.yaml"},
 				run: func(_ context.Context, e *env, _ any, args []string) error {
 					if len(args) != 1 {
 						return usagef("give the file: lastgood config check FILE")
 					}
-					if _, err := config.Load(args[0]); err != nil {
+					cfg, err := config.Load(args[0])
+					if err != nil {
 						return configError{err}
+					}
+					// The files that it names are read as serve would read them.
+					if _, err := app.New(app.Options{Config: cfg, Log: newLog(e.stderr, cfg.Log)}); err != nil {
+						return configError{fmt.Errorf("%s: %w", args[0], err)}
 					}
 					fmt.Fprintf(e.stdout, "%s: fine\n", args[0])
 					return nil

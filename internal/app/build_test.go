@@ -1,0 +1,70 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"testing"
+
+	"lastgood/internal/config"
+)
+
+// wiring is what every part is told of a configuration, as text.
+func (a *App) wiring(c *config.Config) string {
+	a.o.Config = c
+	known := infraOptions(c, 1)
+	known.Rand = nil
+	walk := a.iteratorOptions(nil, nil, nil, 1)
+	allowed := walk.Allowed(netip.MustParseAddr("127.0.0.1"))
+	walk.Rand, walk.Allowed = nil, nil
+	client := a.resolverOptions(nil, nil)
+	client.Panicked = nil
+	return fmt.Sprintf("%+v\n%+v\n%+v\n%+v %v\n%+v\n%+v",
+		cacheOptions(c, 1), known, a.upstreamOptions(nil), walk, allowed, client, a.listenerOptions(nil))
+}
+
+// Every key that is not about files, the log or the control address (which the
+// tests of cli and control see at work) changes what some part is told.
+func TestKeysReachTheirParts(t *testing.T) {
+	a, err := New(Options{Config: config.Default(), Log: slog.New(slog.DiscardHandler), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := a.wiring(config.Default())
+	if plain != a.wiring(config.Default()) {
+		t.Fatal("two wirings of the same configuration differ: the test would prove nothing")
+	}
+	for _, text := range []string{
+		`listen: ["192.0.2.1"]`, `clients: {allow: []}`,
+		`server: {version: x}`, `server: {id: x}`, `server: {cookies: false}`,
+		`cache: {size: 2MiB}`, `cache: {min-ttl: 1s}`, `cache: {max-ttl: 1d}`,
+		`cache: {min-negative-ttl: 1s}`, `cache: {max-negative-ttl: 1m}`,
+		`recursion: {qname-minimisation: strict}`, `recursion: {qname-minimisation: "off"}`,
+		`recursion: {minimal-responses: false}`, `recursion: {case-randomisation: false}`,
+		`recursion: {ipv4: false}`, `recursion: {ipv6: false}`, `recursion: {special-names: false}`, `recursion: {do-not-query: []}`,
+		`limits: {upstream-queries: 7}`, `limits: {ns-lookups: 7}`, `limits: {cname-hops: 7}`, `limits: {depth: 7}`,
+		`limits: {records-per-section: 77}`, `limits: {reply-bytes: 64KiB}`, `limits: {resolution-deadline: 2s}`,
+		`limits: {flights: 77}`, `limits: {clients-waiting: 77}`, `limits: {outstanding-per-client: 7}`,
+		`limits: {tcp-connections: 7}`, `limits: {tcp-connections-per-client: 7}`, `limits: {tcp-idle-timeout: 1s}`,
+		`limits: {tcp-pipeline: 7}`, `limits: {udp-size: 600B}`, `limits: {failure-min: 2s}`, `limits: {failure-max: 1m}`,
+		`forward: [{zone: x., to: ["192.0.2.1"]}]`, `stub: [{zone: x., servers: ["192.0.2.1"]}]`,
+	} {
+		c, err := config.Parse("test", []byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		} else if a.wiring(c) == plain {
+			t.Errorf("%s has no effect", text)
+		}
+	}
+	forward := func(rest string) string {
+		c, err := config.Parse("test", []byte(`forward: [{zone: x., `+rest+`}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.wiring(c)
+	}
+	if forward(`to: ["192.0.2.1"]`) == forward(`to: ["192.0.2.1"], fallback: true`) ||
+		forward(`to: ["192.0.2.1"]`) == forward(`to: ["tcp://192.0.2.1"]`) {
+		t.Error("fallback or the transport has no effect")
+	}
+}

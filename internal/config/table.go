@@ -41,13 +41,13 @@ var tableServing = []Option{
 	},
 	{
 		Key: "control.listen", Default: `"127.0.0.1:8053"`,
-		Help:     `Where the control API and the metrics are served: an address and port, unix:/path, or "off". Anything but loopback and unix: needs control.token-file.`,
+		Help:     `Where health and metrics are served: an address and port, unix:/path, or "off". Anything but loopback and unix: needs control.token-file.`,
 		Examples: []string{`"unix:/run/lastgood/control.sock"`, `"off"`, `"[::1]:8053"`},
 		field:    in(func(c *Config) *ControlAddr { return &c.Control.Listen }),
 	},
 	{
 		Key: "control.token-file", Default: `""`,
-		Help:     "A file with the bearer token that the control API asks for; empty for no token.",
+		Help:     "A file with the bearer token that requests to control.listen must carry; empty for no token.",
 		Examples: []string{`"/etc/lastgood/token"`},
 		field:    in(func(c *Config) *string { return &c.Control.TokenFile }),
 	},
@@ -74,7 +74,7 @@ var tableServing = []Option{
 	{
 		Key: "server.cookie-secret-file", Default: `""`,
 		RFC:      "RFC 9018",
-		Help:     "A file with the secret behind the cookies, 32 hexadecimal digits, the same on all servers of one anycast address; empty for one made at start.",
+		Help:     "A file with the secrets behind the cookies, 32 hexadecimal digits a line (the first makes cookies, all are accepted), the same on all servers of one anycast address; empty for one made at start.",
 		Examples: []string{`"/etc/lastgood/cookie-secret"`},
 		field:    in(func(c *Config) *string { return &c.Server.CookieSecretFile }),
 	},
@@ -177,7 +177,7 @@ var tableRecursion = []Option{
 	{
 		Key: "recursion.special-names", Default: `true`,
 		RFC:   "RFC 6761, RFC 6303, RFC 7686",
-		Help:  "Whether localhost, invalid, test, onion and the reverse zones of private addresses are answered here.",
+		Help:  "Whether localhost, invalid, test, onion, local, home.arpa and the reverse zones of private addresses are answered here.",
 		field: in(func(c *Config) *bool { return &c.Recursion.SpecialNames }),
 	},
 	{

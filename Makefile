@@ -11,7 +11,7 @@ scenario: ## the real app on a simulated network, one line a scenario
 	go test -count=1 -v -run TestScenarios ./scenario
 
 lint:
-	gofmt -l . && go vet ./... && go tool -modfile=tools/go.mod staticcheck ./...
+	test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool -modfile=tools/go.mod staticcheck ./...
 
 bench: ## CPU per question beside Unbound; takes a few minutes, wants an idle machine
 	go -C bench run ./cost

@@ -49,6 +49,9 @@ type flights struct {
 	next event.FlightID
 	max  int
 
+	closed  bool           // no flight starts any more
+	running sync.WaitGroup // of the flights' goroutines, added to under mu
+
 	joined, loops, refused uint64
 }
 
@@ -76,6 +79,9 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 		return nil, false, iterator.ErrLoop
 	}
 	if f == nil {
+		if fs.closed {
+			return nil, false, errClosing
+		}
 		if len(fs.open) >= fs.max {
 			fs.refused++
 			return nil, false, errTooManyFlights
@@ -87,6 +93,7 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 		}
 		fs.open[key], fs.byID[f.req.Flight] = f, f
 		fresh = true
+		fs.running.Add(1)
 	} else {
 		fs.joined++
 	}
@@ -95,6 +102,14 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 		from.waits[f]++
 	}
 	return f, fresh, nil
+}
+
+// close lets no flight start any more and waits until the last has ended.
+func (fs *flights) close() {
+	fs.mu.Lock()
+	fs.closed = true
+	fs.mu.Unlock()
+	fs.running.Wait()
 }
 
 // leave takes the wait of j for f out of the graph.
@@ -145,13 +160,15 @@ func reaches(from, to *flight, seen map[*flight]bool) bool {
 // fly resolves one hop on behalf of j: it joins the flight under way or starts
 // one, and waits for its end or for ctx's. started tells which it was.
 func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.Result, started bool, err error) {
+	if ctx.Err() != nil { // whoever wanted it is gone: a flight would be work for nobody
+		return iterator.Result{}, false, context.Cause(ctx)
+	}
 	f, fresh, err := r.flights.board(key, j, r.clock.Now())
 	if err != nil {
 		return iterator.Result{}, false, err
 	}
 	defer r.flights.leave(f, j)
 	if fresh {
-		r.running.Add(1)
 		go r.run(f)
 	}
 	select {
@@ -164,7 +181,7 @@ func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.
 
 // run is a flight's goroutine: it ends at the latest at the flight's deadline.
 func (r *Resolver) run(f *flight) {
-	defer r.running.Done()
+	defer r.flights.running.Done()
 	ctx, cancel := context.WithTimeout(r.base, r.deadline)
 	defer cancel()
 	q := event.Question{Name: f.key.name, Type: f.key.typ}

@@ -75,7 +75,6 @@ type Resolver struct {
 	flights *flights
 	base    context.Context // of all flights
 	cancel  context.CancelCauseFunc
-	running sync.WaitGroup
 
 	stats    counters
 	failures failureCounters
@@ -97,11 +96,11 @@ func New(o Options) *Resolver {
 	return r
 }
 
-// Close ends all flights and waits until they are gone. Their clients get
-// SERVFAIL.
+// Close ends all flights and waits until they are gone; none starts after it.
+// Their clients get SERVFAIL.
 func (r *Resolver) Close() {
 	r.cancel(errClosing)
-	r.running.Wait()
+	r.flights.close()
 }
 
 // Resolve answers a question, at the latest when the resolution deadline after

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastgood/internal/cache"
@@ -12,6 +13,7 @@ import (
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/iterator"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -32,6 +34,7 @@ type flight struct {
 	// Guarded by flights.mu.
 	waiters int
 	waits   map[*flight]int // flights that this one waits for: an edge of the wait graph each
+	recheck bool            // others landed since its client looked: the answer may be there
 	cramped bool            // a wait was refused: it would have closed a circle, or gone too deep
 
 	// Written before done is closed, read after.
@@ -49,6 +52,7 @@ type flights struct {
 	next event.FlightID
 	max  int
 
+	landed  atomic.Uint64  // flights that ended, their outcome stored
 	closed  bool           // no flight starts any more
 	running sync.WaitGroup // of the flights' goroutines, added to under mu
 
@@ -64,6 +68,7 @@ type job struct {
 	from   event.FlightID // the flight that waits, 0 for a client
 	budget *iterator.Budget
 	depth  int
+	seen   uint64 // flights.landed before the cache was asked
 }
 
 // board returns the flight for a key, a new one (fresh true) or one that is
@@ -89,7 +94,8 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 		fs.next++
 		f = &flight{
 			key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-			req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget},
+			recheck: fs.landed.Load() != j.seen,
+			req:     iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget},
 		}
 		fs.open[key], fs.byID[f.req.Flight] = f, f
 		fresh = true
@@ -133,13 +139,22 @@ func (fs *flights) cramp(id event.FlightID) {
 	}
 }
 
-// land takes a finished flight off the table; nobody joins it any more.
-func (fs *flights) land(f *flight) (waiters int, cramped bool) {
+// isCramped tells whether a flight was refused something.
+func (fs *flights) isCramped(f *flight) bool {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	return f.cramped
+}
+
+// land takes a finished flight, whose outcome is stored, off the table; nobody
+// joins it any more.
+func (fs *flights) land(f *flight) (waiters int) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.landed.Add(1)
 	delete(fs.open, f.key)
 	delete(fs.byID, f.req.Flight)
-	return f.waiters, f.cramped
+	return f.waiters
 }
 
 // reaches tells whether from waits, perhaps through others, for to. seen keeps
@@ -187,16 +202,39 @@ func (r *Resolver) run(f *flight) {
 	q := event.Question{Name: f.key.name, Type: f.key.typ}
 	r.events.Emit(event.FlightStarted{At: f.started, Flight: f.req.Flight, Parent: f.parent, Question: q})
 	before := f.req.Budget.Spent()
-	f.result = r.iterate(ctx, f.req)
+	known := f.recheck && r.already(f)
+	if !known {
+		f.result = r.iterate(ctx, f.req)
+	}
 	now := r.clock.Now()
-	rcode := r.keep(now, &f.result)
-	waiters, cramped := r.flights.land(f)
-	r.remember(now, f, cramped)
+	rcode := r.keep(now, &f.result, known)
+	if !known {
+		r.remember(now, f, r.flights.isCramped(f))
+	}
+	waiters := r.flights.land(f)
 	close(f.done)
 	r.events.Emit(event.FlightEnded{
 		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
 		Queries: f.req.Budget.Spent() - before, Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
 	})
+}
+
+// already takes as a flight's result what another flight stored between its
+// client's look into the cache and its start: else a question that many ask
+// would be resolved again whenever one of them came at that moment.
+func (r *Resolver) already(f *flight) bool {
+	now := r.clock.Now()
+	rd := r.readers.Get().(*cache.Reader)
+	defer r.readers.Put(rd)
+	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh {
+		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}}
+		return true
+	}
+	if e, ok := r.cache.Failure(now, cache.Question{Name: f.key.name, Type: f.key.typ}); ok {
+		f.result = iterator.Result{Failure: cause(e.Cause), Refused: e.Refused}
+		return true
+	}
+	return false
 }
 
 // iterate guards a flight against a programmer's error: the panic is reported,
@@ -215,10 +253,14 @@ func (r *Resolver) iterate(ctx context.Context, req iterator.Request) (res itera
 }
 
 // keep puts what a flight brought into the cache and gives the rcode of its
-// first entry. A failure touches no data (RFC 8767 §4).
-func (r *Resolver) keep(now clock.Mono, res *iterator.Result) wire.Rcode {
+// first entry; nothing is to do for what was there already. A failure touches
+// no data (RFC 8767 §4).
+func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.Rcode {
 	for _, list := range [...][]cache.Entry{res.Aside, res.Entries} {
 		for i := range list {
+			if known {
+				break
+			}
 			r.cache.Put(now, &list[i])
 		}
 	}

@@ -74,6 +74,7 @@ func (t *trail) finish(last Hop) *Answer {
 // brought by a flight.
 func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 	for tries := 0; ; tries++ {
+		t.job.seen = t.r.flights.landed.Load()
 		now := t.r.clock.Now()
 		if h, ok := t.known(now); ok {
 			return h, nil

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
 	"lastgood/internal/iterator"
 )
-
-// buffers are lent to a reading socket and given back when it closes; replies
-// are copied out. One octet more than the largest datagram tells longer ones.
-var buffers = sync.Pool{New: func() any { return new([maxUDPSize + 1]byte) }}
 
 // bitTC is the TC bit in the header's third octet.
 const bitTC = 2
@@ -35,7 +30,7 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 		x.refund()
 		return arrival{}, x.netFail(ctx, "open socket", err)
 	}
-	s := &socket{u: x.u, conn: conn, buf: buffers.Get().(*[maxUDPSize + 1]byte)}
+	s := &socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte)}
 	stop := context.AfterFunc(ctx, s.interrupt)
 	s.at = x.sent()
 	x.u.counts.sentUDP.Add(1)
@@ -70,7 +65,7 @@ func (s *socket) interrupt() { _ = s.conn.SetReadDeadline(longAgo) }
 
 func (s *socket) close() {
 	_ = s.conn.Close()
-	buffers.Put(s.buf)
+	s.u.buffers.Put(s.buf)
 	s.buf = nil
 	s.u.release()
 }

@@ -18,6 +18,7 @@ package upstream
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +68,7 @@ type Upstream struct {
 	sockets  atomic.Int64
 	lingers  atomic.Int64
 	pool     *pool
+	buffers  sync.Pool       // of *[maxUDPSize+1]byte: lent to a reading socket, given back when it closes
 	lifetime context.Context // ends with Close
 	end      context.CancelFunc
 	counts   counters
@@ -97,6 +99,7 @@ func New(o Options) *Upstream {
 		o.TCPIdle = 5 * time.Second
 	}
 	u := &Upstream{opt: o, pool: newPool(o.TCPIdle)}
+	u.buffers.New = func() any { return new([maxUDPSize + 1]byte) }
 	u.lifetime, u.end = context.WithCancel(context.Background())
 	return u
 }

@@ -13,8 +13,12 @@ import (
 // asks itself: that one's server may be the slow one.
 const shareLimit = 1500 * time.Millisecond
 
-// walkKey is a minimised question at a cut.
-type walkKey struct{ cut, name dnsname.Name }
+// walkKey is a minimised question at a cut. What configured servers say of it
+// is nothing for those who ask the public's.
+type walkKey struct {
+	cut, name dnsname.Name
+	zone      *Zone
+}
 
 // walk is a minimised question that a task is asking. Questions for different
 // names or types have their upper labels in common, and clients ask for A, AAAA
@@ -63,7 +67,7 @@ func (t *task) mayShare() bool {
 	if !t.minimised || t.leads != nil || t.waited {
 		return false
 	}
-	t.leads, t.awaits = t.it.walks.lead(walkKey{t.place.cut, t.asked.Name})
+	t.leads, t.awaits = t.it.walks.lead(walkKey{t.place.cut, t.asked.Name, t.place.zone})
 	t.waited = t.awaits != nil
 	return t.waited
 }

@@ -122,16 +122,13 @@ func readEDNS(e wire.EDNS) *ednsInfo {
 	if nsid, ok := e.Option(wire.OptionNSID); ok {
 		info.NSID = printable(nsid)
 	}
-	for o := e.Options; len(o) >= 4; {
-		n := 4 + int(o[2])<<8 + int(o[3])
-		if n > len(o) {
-			break
+	for option, data := range e.All() {
+		if option != wire.OptionEDE {
+			continue
 		}
-		if wire.OptionCode(int(o[0])<<8|int(o[1])) == wire.OptionEDE && n >= 6 {
-			code := uint16(o[4])<<8 | uint16(o[5])
-			info.Errors = append(info.Errors, extended{code, ede.Code(code).String(), printable(o[6:n])})
+		if code, text, ok := wire.ReadEDE(data); ok {
+			info.Errors = append(info.Errors, extended{code, ede.Code(code).String(), printable(text)})
 		}
-		o = o[n:]
 	}
 	return info
 }

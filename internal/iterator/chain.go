@@ -35,7 +35,9 @@ func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name,
 		if s == nil {
 			return c
 		}
-		if hops >= maxHops || c.visited(s, c.end) {
+		// At a CNAME before: a circle. A DNAME may apply again, to another name;
+		// there the number of hops is the bound.
+		if hops >= maxHops || c.on(s) && s.Type == wire.TypeCNAME {
 			c.loop = true
 			return c
 		}
@@ -65,20 +67,6 @@ func aliasOf(sets []rrset.Set, name dnsname.Name) *rrset.Set {
 		}
 	}
 	return get(sets, name, wire.TypeCNAME)
-}
-
-// visited tells whether the path was at a CNAME before. A DNAME may apply
-// again, to another name: there the number of hops is the bound.
-func (c *chain) visited(s *rrset.Set, _ dnsname.Name) bool {
-	if s.Type != wire.TypeCNAME {
-		return false
-	}
-	for _, h := range c.hops {
-		if h == s {
-			return true
-		}
-	}
-	return false
 }
 
 // on tells whether a set is part of the path.

@@ -63,7 +63,7 @@ func (f *fake) Resolve(ctx context.Context, q resolver.Query) *resolver.Answer {
 	f.last = q
 	f.mu.Unlock()
 	label := q.Name.FirstLabel()
-	a := &resolver.Answer{Name: q.Name, Type: q.Type, At: q.Arrival}
+	a := &resolver.Answer{At: q.Arrival}
 	switch {
 	case strings.HasPrefix(label, "fail"):
 		a.Rcode = wire.RcodeServFail

@@ -18,8 +18,6 @@ type Answer struct {
 	Local  bool         // from the resolver's own names
 	At     clock.Mono   // the moment that the TTLs are told for
 	DO     bool         // with signatures and proofs
-	Name   dnsname.Name // the question
-	Type   wire.Type
 }
 
 // Hop is one step of a chain: an entry, and for a DNAME the alias that it
@@ -100,8 +98,8 @@ func writePacked(b *wire.Builder, s wire.Section, owner dnsname.Name, t wire.Typ
 }
 
 // failed makes the answer of a question that has none.
-func failed(q *Query, refused bool, errors ...*ede.Error) *Answer {
-	a := &Answer{Rcode: wire.RcodeServFail, Errors: errors, Name: q.Name, Type: q.Type}
+func failed(refused bool, errors ...*ede.Error) *Answer {
+	a := &Answer{Rcode: wire.RcodeServFail, Errors: errors}
 	if refused {
 		a.Rcode = wire.RcodeRefused
 	}

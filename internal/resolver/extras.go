@@ -10,17 +10,9 @@ import (
 // maxExtras bounds the RRsets of an additional section.
 const maxExtras = 16
 
-// embellish adds the addresses of the names in an answer, which the client did
-// not ask for but may want next, from the cache only. Only with
-// `minimal-responses: false`.
-func (r *Resolver) embellish(a *Answer, last *cache.Entry) {
-	if last.Kind == cache.Data {
-		r.extraAddresses(a, &last.Set)
-	}
-}
-
-// extraAddresses adds the addresses of the names in a set's data (RFC 1035
-// §3.3, RFC 2782).
+// extraAddresses adds the addresses of the names in an answer (RFC 1035 §3.3,
+// RFC 2782), which the client did not ask for but may want next, from the cache
+// only. Only with `minimal-responses: false`.
 func (r *Resolver) extraAddresses(a *Answer, set *rrset.Set) {
 	switch set.Type {
 	case wire.TypeNS, wire.TypeMX, wire.TypeSRV:

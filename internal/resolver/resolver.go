@@ -146,7 +146,7 @@ func (r *Resolver) fromCache(q *Query) *Answer {
 		}
 		t.name = h.Target
 	}
-	return failed(q, true, &ede.Error{Code: ede.NotAuthoritative, ID: "NORD", Text: "recursion was not asked for, and it is not in the cache"})
+	return failed(true, &ede.Error{Code: ede.NotAuthoritative, ID: "NORD", Text: "recursion was not asked for, and it is not in the cache"})
 }
 
 // any answers ANY with one synthesised record (RFC 8482 §4.2): asking many
@@ -156,7 +156,7 @@ func (r *Resolver) any(q *Query) *Answer {
 	set := rrset.Set{Name: q.Name, Type: wire.TypeHINFO, TTL: anyTTL, Data: rrset.Packed(nil).Append([]byte(hinfo))}
 	now := r.clock.Now()
 	e := cache.Entry{Kind: cache.Data, Name: q.Name, Type: wire.TypeHINFO, Set: set, Stored: now, Expiry: now.Add(anyTTL * time.Second)}
-	return &Answer{Chain: []Hop{{Entry: e}}, At: now, Name: q.Name, Type: q.Type}
+	return &Answer{Chain: []Hop{{Entry: e}}, At: now}
 }
 
 // anyTTL is in seconds: such answers may be kept for long, they never change.

@@ -114,7 +114,7 @@ func (s *specialNames) answer(q *Query, now clock.Mono) *Answer {
 func (z specialZone) answer(q *Query, zone dnsname.Name, now clock.Mono) *Answer {
 	e := cache.Entry{Kind: cache.Data, Name: q.Name, Type: q.Type, Stored: now, Expiry: now.Add(specialTTL * time.Second)}
 	data := z.data(q, zone)
-	a := &Answer{Local: true, At: now, DO: q.DO, Name: q.Name, Type: q.Type}
+	a := &Answer{Local: true, At: now, DO: q.DO}
 	if z.why != nil {
 		a.Errors = []*ede.Error{z.why}
 	}

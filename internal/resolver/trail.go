@@ -37,10 +37,10 @@ func (t *trail) walk(ctx context.Context) *Answer {
 		}
 		if len(t.chain) > t.r.cnameHops {
 			t.r.budget(t.job, "cname-hops")
-			return failed(t.q, false, &ede.Error{Code: ede.Other, ID: "CHOP", Text: "too many aliases from " + t.q.Name.String()})
+			return failed(false, &ede.Error{Code: ede.Other, ID: "CHOP", Text: "too many aliases from " + t.q.Name.String()})
 		}
 		if t.visited(hop.Target) {
-			return failed(t.q, false, &ede.Error{Code: ede.InvalidData, ID: "CLUP", Text: "aliases lead in a circle at " + hop.Target.String()})
+			return failed(false, &ede.Error{Code: ede.InvalidData, ID: "CLUP", Text: "aliases lead in a circle at " + hop.Target.String()})
 		}
 		t.name = hop.Target
 	}
@@ -58,14 +58,14 @@ func (t *trail) visited(name dnsname.Name) bool {
 }
 
 func (t *trail) finish(last Hop) *Answer {
-	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Name: t.q.Name, Type: t.q.Type}
+	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO}
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
 		a.Rcode = wire.RcodeNXDomain
 	case last.Alias != "": // a DNAME whose result is too long (RFC 6672 §2.2)
 		a.Rcode = wire.RcodeYXDomain
 	case !t.r.minimal:
-		t.r.embellish(a, &last.Entry)
+		t.r.extraAddresses(a, &last.Entry.Set)
 	}
 	return a
 }
@@ -84,7 +84,7 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 		}
 		res, started, err := t.r.fly(ctx, flightKey{t.name, t.q.Type}, t.job)
 		if err != nil {
-			return Hop{}, t.r.unflown(t.q, err)
+			return Hop{}, t.r.unflown(err)
 		}
 		t.have = append(t.have, res.Entries...)
 		if h, ok := t.among(t.have); ok {
@@ -96,7 +96,7 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 			t.r.stats.restarts.Add(1)
 			continue
 		}
-		return Hop{}, failed(t.q, res.Refused, cause(res.Failure))
+		return Hop{}, failed(res.Refused, cause(res.Failure))
 	}
 }
 
@@ -115,12 +115,12 @@ func (t *trail) remembered(now clock.Mono) *Answer {
 		return nil
 	}
 	t.r.stats.remembered.Add(1)
-	return failed(t.q, f.Refused, cause(f.Cause), &ede.Error{Code: ede.CachedError, ID: "RFAI", Text: "remembered failure"})
+	return failed(f.Refused, cause(f.Cause), &ede.Error{Code: ede.CachedError, ID: "RFAI", Text: "remembered failure"})
 }
 
 // unflown tells a client why its question has no flight, or why it does not
 // wait for it any longer.
-func (r *Resolver) unflown(q *Query, err error) *Answer {
+func (r *Resolver) unflown(err error) *Answer {
 	var e *ede.Error
 	switch {
 	case errors.Is(err, iterator.ErrLoop):
@@ -133,7 +133,7 @@ func (r *Resolver) unflown(q *Query, err error) *Answer {
 	default:
 		e = &ede.Error{Code: ede.NoReachableAuthority, ID: "DEAD", Text: "no answer within the resolution deadline"}
 	}
-	return failed(q, false, e)
+	return failed(false, e)
 }
 
 // known looks for the hop among the special names, to which an alias or a name

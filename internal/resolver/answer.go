@@ -43,7 +43,13 @@ func ttlAt(e *cache.Entry, now clock.Mono) uint32 {
 func (a *Answer) Write(b *wire.Builder) Outcome {
 	o := Outcome{Rcode: a.Rcode, AA: a.Local}
 	for i := range a.Chain {
-		if !a.writeHop(b, &a.Chain[i]) {
+		if !a.writeHop(b, i) {
+			o.Truncated = true
+			return o
+		}
+	}
+	for i := range a.Chain {
+		if !a.writeProof(b, i) {
 			o.Truncated = true
 			return o
 		}
@@ -54,23 +60,55 @@ func (a *Answer) Write(b *wire.Builder) Outcome {
 	return o
 }
 
-// writeHop writes one entry, false when it does not fit.
-func (a *Answer) writeHop(b *wire.Builder, h *Hop) bool {
+// writeHop writes what a hop says in the answer section, false when it does not
+// fit. What an earlier hop brought is not said again (RFC 2181 §5): one DNAME may
+// make two aliases.
+func (a *Answer) writeHop(b *wire.Builder, i int) bool {
+	h := &a.Chain[i]
 	e := &h.Entry
 	ttl := ttlAt(e, a.At)
-	if e.Kind == cache.Data && !writeSet(b, wire.AnswerSection, &e.Set, ttl, a.DO) {
+	if e.Kind == cache.Data && !a.hasSet(i, &e.Set) && !writeSet(b, wire.AnswerSection, &e.Set, ttl, a.DO) {
 		return false
 	}
-	if h.Alias != "" && h.Target != "" &&
-		!b.Record(wire.AnswerSection, h.Alias, wire.TypeCNAME, wire.ClassIN, ttl, []byte(h.Target)) {
-		return false
-	}
-	for i := range e.Proof {
-		if proofWanted(e.Proof[i].Type, a.DO) && !writeSet(b, wire.AuthoritySection, &e.Proof[i], min(ttl, e.Proof[i].TTL), a.DO) {
+	return h.Alias == "" || h.Target == "" ||
+		b.Record(wire.AnswerSection, h.Alias, wire.TypeCNAME, wire.ClassIN, ttl, []byte(h.Target))
+}
+
+// writeProof writes what proves a hop, likewise: two wildcards may be denied
+// better names by one record.
+func (a *Answer) writeProof(b *wire.Builder, i int) bool {
+	e := &a.Chain[i].Entry
+	ttl := ttlAt(e, a.At)
+	for j := range e.Proof {
+		p := &e.Proof[j]
+		if proofWanted(p.Type, a.DO) && !a.hasProof(i, p) && !writeSet(b, wire.AuthoritySection, p, min(ttl, p.TTL), a.DO) {
 			return false
 		}
 	}
 	return true
+}
+
+// hasSet tells whether a hop before the one with a number has the set.
+func (a *Answer) hasSet(before int, set *rrset.Set) bool {
+	for i := range a.Chain[:before] {
+		e := &a.Chain[i].Entry
+		if e.Kind == cache.Data && e.Set.Type == set.Type && e.Set.Name == set.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// hasProof tells whether a hop before the one with a number has the proof.
+func (a *Answer) hasProof(before int, set *rrset.Set) bool {
+	for i := range a.Chain[:before] {
+		for j := range a.Chain[i].Entry.Proof {
+			if p := &a.Chain[i].Entry.Proof[j]; p.Type == set.Type && p.Name == set.Name {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // proofWanted tells whether a client sees a record of a proof: the SOA always,

@@ -23,8 +23,12 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		if !ok || hit.State(q.Arrival) != stale.Fresh {
 			break
 		}
+		last := hit.Kind() != cache.Data || hit.Type() == q.Type
+		if !last && q.DO && hit.ProofLen() > 0 {
+			break // an alias made of a wildcard: its proof goes behind the whole chain
+		}
 		fits = fits && writeHit(b, name, &hit, q)
-		if hit.Kind() != cache.Data || hit.Type() == q.Type {
+		if last {
 			return Outcome{Rcode: rcodeOf(hit.Kind()), Truncated: !fits}, true
 		}
 		n := target(reader.Alias[:], &hit)

@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario lint bench
+.PHONY: check test scenario lint bench fuzz
 
 check: ## everything that CI runs
 	.ci/run
@@ -15,3 +15,6 @@ lint:
 
 bench: ## CPU per question beside Unbound; takes a few minutes, wants an idle machine
 	go -C bench run ./cost
+
+fuzz: ## 20 minutes for each fuzz target; takes hours
+	.ci/fuzz 20m

@@ -30,6 +30,7 @@ type try struct {
 	minimised bool
 	sent      clock.Mono
 	givenUp   bool
+	lives     bool // the server does, though it could not be reached as this question needs it
 }
 
 // result is what an exchange brought.
@@ -265,6 +266,8 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 		if errors.As(r.err, &o) {
 			e.Outcome = o.Outcome()
 		}
+		var l interface{ Lives() bool }
+		y.lives = errors.As(r.err, &l) && l.Lives()
 		e.RTT = e.At.Sub(y.sent)
 		return nil, e
 	}

@@ -77,6 +77,11 @@ func TestSilenceForOneZoneOfAServer(t *testing.T) {
 	})
 }
 
+// aliveError is that of a server that only TCP with it failed.
+type aliveError struct{ outcomeError }
+
+func (aliveError) Lives() bool { return true }
+
 // How an attempt at all servers of a cut ended decides whether the cut is
 // failing at once, after several names, or not for that.
 func TestWhatMakesACutFailing(t *testing.T) {
@@ -88,6 +93,7 @@ func TestWhatMakesACutFailing(t *testing.T) {
 	}{
 		{"silent", func(s *server) { s.mute = mute }, 1},
 		{"unreachable", func(s *server) { s.err = func(Query) error { return outcomeError{event.Unreachable} } }, 1},
+		{"TCP refused", func(s *server) { s.err = func(Query) error { return aliveError{outcomeError{event.Unreachable}} } }, 3},
 		{"lame", lame, 1},
 		{"REFUSED", says(reply{rcode: wire.RcodeRefused}), 1},
 		{"SERVFAIL", says(reply{rcode: wire.RcodeServFail}), 3},

@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
@@ -19,12 +20,13 @@ type failure struct {
 	asked   event.Question
 	outcome event.Outcome
 	text    string
+	lives   bool // unreachable for this question alone: over TCP, where it needs that
 }
 
 // failed remembers a failure of the present question.
 func (t *task) failed(y *try, outcome event.Outcome, text string) {
 	if len(t.failures) < maxFailures {
-		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text})
+		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives})
 	}
 }
 
@@ -80,6 +82,13 @@ func (t *task) cause() *ede.Error {
 		}
 	}
 	return best
+}
+
+// away tells whether every server here that was asked is not to be had for any
+// question of the place.
+func (t *task) away() bool {
+	lives := func(f failure) bool { return f.lives }
+	return t.all(event.Unreachable, event.Lame, event.Spoofed) && !slices.ContainsFunc(t.failures, lives)
 }
 
 // all tells whether every failure here has one of the outcomes.
@@ -181,7 +190,7 @@ func (t *task) report(cause *ede.Error) {
 	now, began := t.now(), false
 	switch {
 	case t.local(): // nobody's fault but ours
-	case t.silentHere() || t.all(event.Unreachable, event.Lame, event.Spoofed),
+	case t.silentHere() || t.away(),
 		len(t.failures) == 0,
 		t.place.zone == nil && t.all(event.Refused, event.Lame):
 		began = t.it.infra.CutFailed(now, t.place.cut, cause)
@@ -218,7 +227,7 @@ func (t *task) silentHere() bool {
 func (t *task) useless(addr netip.AddrPort) bool {
 	for i := range t.failures {
 		f := &t.failures[i]
-		if f.addr == addr && (f.outcome == event.Unreachable || f.outcome == event.Lame) {
+		if f.addr == addr && (f.outcome == event.Unreachable && !f.lives || f.outcome == event.Lame) {
 			return true
 		}
 	}

@@ -18,6 +18,7 @@ type Error struct {
 	Transport event.Transport
 	Text      string // short prose for people
 	Err       error  // what the network said, or nil
+	lives     bool
 }
 
 // Error gives server, transport and cause.
@@ -34,6 +35,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Outcome is the error in the taxonomy of package event.
 func (e *Error) Outcome() event.Outcome { return e.Result }
+
+// Lives tells of an unreachable server that only TCP with it failed, for a
+// question whose answer no datagram holds: it still answers others.
+func (e *Error) Lives() bool { return e.lives }
 
 func (x *exchange) fail(result event.Outcome, text string, err error) *Error {
 	return &Error{Result: result, Server: x.q.Server, Transport: x.plan.transport(), Text: text, Err: err}
@@ -54,10 +59,11 @@ func (x *exchange) netFail(ctx context.Context, doing string, err error) *Error 
 		x.u.counts.localErrors.Add(1)
 		return x.fail(event.Budget, doing+": no socket", err)
 	}
-	if x.condemns(err) {
+	e = x.fail(event.Unreachable, doing, root(err))
+	if e.lives = !x.condemns(err); !e.lives {
 		x.u.opt.Infra.Unreachable(x.u.opt.Clock.Now(), x.q.Server, doing+": "+root(err).Error(), noRoute(err))
 	}
-	return x.fail(event.Unreachable, doing, root(err))
+	return e
 }
 
 // condemns tells whether an error speaks of the address as a whole: a server
@@ -66,7 +72,14 @@ func (x *exchange) condemns(err error) bool {
 	if noRoute(err) || !x.plan.tcp {
 		return true
 	}
-	return x.q.TCP && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE)
+	return x.q.TCP && (!declined(err) || errors.Is(err, syscall.ECONNREFUSED))
+}
+
+// declined tells that the other side of a connection did not want it, or hung
+// up: somebody is there.
+func declined(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // local tells that our own system ran out of something: not the server's fault.

@@ -46,7 +46,7 @@ func (x *exchange) tcp(ctx context.Context) (arrival, *Error) {
 	c, err := x.u.opt.Network.DialTCP(ctx, x.q.Server)
 	if err != nil {
 		x.u.release()
-		x.gaveUp(ctx, at)
+		x.gaveUp(ctx, at, err)
 		return arrival{}, x.netFail(ctx, "connect", err)
 	}
 	x.u.counts.tcpOpened.Add(1)
@@ -58,9 +58,10 @@ func (x *exchange) tcp(ctx context.Context) (arrival, *Error) {
 	return got, nil
 }
 
-// gaveUp withdraws what was sent when the caller stopped waiting for it.
-func (x *exchange) gaveUp(ctx context.Context, at clock.Mono) {
-	if ctx.Err() != nil {
+// gaveUp withdraws what was sent when the caller stopped waiting for it, or when
+// the server would not have it: that is no silence.
+func (x *exchange) gaveUp(ctx context.Context, at clock.Mono, err error) {
+	if ctx.Err() != nil || declined(err) {
 		x.u.opt.Infra.Abandoned(x.u.opt.Clock.Now(), x.q.Server, at)
 	}
 }
@@ -78,7 +79,7 @@ func (x *exchange) converse(ctx context.Context, c net.Conn) (arrival, error) {
 		x.u.hangUp(c)
 	}
 	if err != nil {
-		x.gaveUp(ctx, at)
+		x.gaveUp(ctx, at, err)
 		return arrival{}, err
 	}
 	return got, nil

@@ -44,9 +44,13 @@ func TestTruncated(t *testing.T) {
 func TestTruncatedAndRefused(t *testing.T) {
 	inBubble(t, nil, nil, func(e *env) {
 		e.serveUDP(answers(reply{tc: true}, reply{}))
-		e.bad(time.Minute, event.Unreachable)
-		if info, _ := e.infra.Server(e.clock.Now(), serverAddr); info.Health != "good" {
-			t.Errorf("infra: %s", info.Health)
+		_, err := e.exchange(time.Minute, iterator.Query{})
+		e.wantOutcome(err, event.Unreachable)
+		if l, ok := err.(interface{ Lives() bool }); !ok || !l.Lives() {
+			t.Errorf("taken for dead: %v", err)
+		}
+		if info, _ := e.infra.Server(e.clock.Now(), serverAddr); info.Health != "good" || info.Unanswered != 0 {
+			t.Errorf("infra: %s, %d unanswered", info.Health, info.Unanswered)
 		}
 	})
 }

@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario lint bench fuzz
+.PHONY: check test scenario lint bench fuzz soak
 
 check: ## everything that CI runs
 	.ci/run
@@ -18,3 +18,6 @@ bench: ## CPU per question beside Unbound; takes a few minutes, wants an idle ma
 
 fuzz: ## 20 minutes for each fuzz target; takes hours
 	.ci/fuzz 20m
+
+soak: ## half an hour at 80 % of capacity in the lab, with faults; wants an idle machine
+	go -C bench run ./soak -minutes 30 -out results/$$(date +%F)-soak

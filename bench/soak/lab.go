@@ -44,7 +44,7 @@ func startLab(ctx context.Context, dir, binary, cache string) (*lab, error) {
 	if err := os.WriteFile(conf, fmt.Appendf(nil, labConf, dnsPort, controlPort, cache), 0o644); err != nil {
 		return nil, err
 	}
-	l := &lab{binary: binary, socket: filepath.Join(dir, "lab.sock"), ended: make(chan struct{}), client: http.Client{Timeout: 5 * time.Second}}
+	l := &lab{binary: binary, socket: filepath.Join(dir, "lab.sock"), ended: make(chan struct{}), client: http.Client{Timeout: 20 * time.Second}}
 	args := []string{binary, "lab", "--config", conf, "--socket", l.socket}
 	if n := runtime.NumCPU(); n > 1 {
 		args = append([]string{"taskset", "-c", fmt.Sprintf("0-%d", n-2)}, args...)
@@ -86,13 +86,19 @@ func (l *lab) get(path string) (string, error) {
 	return string(text), err
 }
 
+// faultTries is how often a fault is tried to be set: the lab is busy.
+const faultTries = 3
+
 // fault sets a fault as an operator would.
-func (l *lab) fault(ctx context.Context, target, fault string) error {
-	out, err := exec.CommandContext(ctx, l.binary, "lab", "fault", "--socket", l.socket, target, fault).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("lab fault %s %s: %w: %s", target, fault, err, out)
+func (l *lab) fault(ctx context.Context, target, fault string) (err error) {
+	for range faultTries {
+		var out []byte
+		if out, err = exec.CommandContext(ctx, l.binary, "lab", "fault", "--socket", l.socket, target, fault).CombinedOutput(); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("lab fault %s %s: %w: %s", target, fault, err, out)
 	}
-	return nil
+	return err
 }
 
 // faultsOff ends every fault that the schedule may have set.

@@ -230,7 +230,7 @@ func (g *generator) warm(ctx context.Context) error {
 	for i := 0; i < len(all); i += batchSize {
 		n, k := min(batchSize, len(all)-i), i
 		g.ask(g.conns[i/batchSize%clients], v, n, func() question { k++; return all[k-1] })
-		if err := wait(ctx, 5*time.Millisecond); err != nil {
+		if err := wait(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -242,12 +242,13 @@ const (
 	maxLoss = 0.001
 	maxP99  = 10 * time.Millisecond
 	probe   = 3 * time.Second
+	slowest = 2000.0 // questions a second: where the ramp begins
 )
 
 // capacity finds the highest rate at which the cached questions lose at most 0.1 % and have a p99 of at most 10 ms, by a ramp and
 // then halving the step.
 func (g *generator) capacity(ctx context.Context) (float64, error) {
-	rate, step := 8000.0, 1.5
+	rate, step := slowest, 2.0
 	good := 0.0
 	for range 24 {
 		ok, err := g.sustains(ctx, rate)
@@ -263,7 +264,7 @@ func (g *generator) capacity(ctx context.Context) (float64, error) {
 			break
 		}
 		if rate = good * step; rate == 0 {
-			return 0, fmt.Errorf("not even %.0f questions/s", 8000.0)
+			return 0, fmt.Errorf("not even %.0f questions/s", slowest)
 		}
 	}
 	g.setRate(0)

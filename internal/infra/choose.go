@@ -42,6 +42,7 @@ type Choice struct {
 	Candidate
 	Why     event.Reason
 	Timeout time.Duration
+	Held    bool // without a choice: there would be servers, but they are dark and were just asked
 }
 
 // rank orders candidates, best first.
@@ -67,7 +68,7 @@ type option struct {
 }
 
 // Choose picks the server of cut that a question is to be sent to next, given
-// how often it was sent where. False when all tries are used up.
+// how often it was sent where. False when all tries are used up or held.
 //
 // Of the first tries of questions most go to the best measured server, or to
 // one of several that are as good; a quarter to servers not yet measured while
@@ -75,26 +76,40 @@ type option struct {
 // one per recheck interval (1 s, doubling to 30 s) to a server that does not
 // answer or errs, so that nobody pays more than one timeout per interval for
 // finding out that it is back. Bad servers are chosen otherwise only when
-// nothing better is left.
+// nothing better is left, and each of those that are dark by one question a
+// second only: the others find the choice Held.
 func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, tried []Tries) (Choice, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var buf [16]option
-	opts := buf[:0]
+	opts, held := buf[:0], false
+	c, ok := i.cuts.peek(cut)
+	failing := ok && c.failing
 	for _, c := range cands {
 		if i.family(c.Addr).off {
 			continue
 		}
-		if o := i.assess(now, cut, c, tried); o.n < MaxTries {
+		o := i.assess(now, cut, c, tried)
+		switch {
+		case o.n >= MaxTries:
+		case o.a != nil && o.a.held(now, failing):
+			held = true
+		default:
 			opts = append(opts, o)
 		}
 	}
 	if len(opts) == 0 {
-		return Choice{}, false
+		if held {
+			i.counts.Held++
+		}
+		return Choice{Held: held}, false
 	}
 	o, why := i.pick(now, opts, len(tried) == 0)
+	if o.a != nil {
+		o.a.granted = now // until the packet is told of: others may choose before
+	}
 	i.counts.Chosen[why]++
-	return Choice{Candidate: o.Candidate, Why: why, Timeout: o.patience(opts, why)}, true
+	return Choice{Candidate: o.Candidate, Why: why, Timeout: o.patience(now, opts, why)}, true
 }
 
 // assess says how good a candidate is now. The lock is held.
@@ -305,11 +320,15 @@ func (o *option) waiting() int {
 
 // patience is how long to wait before trying elsewhere: short while there is
 // an elsewhere, doubled with each try of the question at the same server,
-// longer when this is the last try of all.
-func (o *option) patience(opts []option, why event.Reason) time.Duration {
+// longer when this is the last try of all. For a dark one it is what it would
+// need if it were back.
+func (o *option) patience(now clock.Mono, opts []option, why event.Reason) time.Duration {
 	d := unknownTimeout
 	if o.a != nil {
 		d = o.a.timeout()
+		if o.a.silence(now) > 0 && why == event.ReasonLastHope {
+			return max(d, unknownTimeout)
+		}
 	}
 	d = min(d<<o.n, maxTimeout)
 	left := -1 // tries after this one

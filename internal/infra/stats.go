@@ -11,6 +11,7 @@ import (
 type Stats struct {
 	Sent, Answered, TimedOut, Unreachable, Abandoned uint64
 	Faults                                           uint64    // lameness and errors noted
+	Checks, Held                                     uint64    // checks of silent servers; questions kept from dark ones
 	Chosen                                           [7]uint64 // choices by event.Reason
 
 	Addresses, Pairs, Cuts                      int // entries

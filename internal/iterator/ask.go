@@ -56,7 +56,7 @@ func (t *task) send(ctx context.Context) state {
 		return t.outOfBudget()
 	}
 	choice, ok := t.it.infra.Choose(t.now(), t.place.cut, t.targets.cands, t.tries)
-	if !ok {
+	if t.held = choice.Held; !ok {
 		return exhausted
 	}
 	t.countTry(choice)
@@ -139,6 +139,7 @@ func (t *task) timedOut(ctx context.Context) state {
 	now := t.now()
 	t.it.infra.TimedOut(now, y.Addr)
 	t.failed(y, event.Timeout, "did not answer")
+	t.check(ctx, y)
 	t.it.events.Emit(event.Exchanged{
 		At: now, Flight: t.req.Flight, Zone: y.zone, Server: y.Addr, Host: y.Host, Why: y.Why,
 		Asked: y.Question, Minimised: y.minimised, RTT: now.Sub(y.sent), Outcome: event.Timeout,

@@ -103,6 +103,12 @@ type Result struct {
 	Failure *ede.Error    // why there is no useful answer
 	Refused bool          // all servers said REFUSED
 	Budget  bool          // it ended on the work budget
+	// Silent: no server of the cut answers anything. That is remembered for the
+	// cut, whose servers are asked again by one question a second; the question
+	// itself is not to be held against anybody later.
+	Silent bool
+	// Memory: Failure is from there, nothing was sent.
+	Memory bool
 }
 
 // Addresses finds the addresses of a name server: the resolver's flights, so

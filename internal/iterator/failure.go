@@ -71,6 +71,9 @@ func (t *task) cause() *ede.Error {
 	}
 	best := &ede.Error{Code: ede.NoReachableAuthority, ID: "NOAD",
 		Text: "no usable address of a server of " + t.place.cut.String()}
+	if t.held {
+		best.ID, best.Text = "DARK", "no server of "+t.place.cut.String()+" answers anything"
+	}
 	if t.targets.hindered {
 		best.ID, best.Text = "CIRC", "the name servers of "+t.place.cut.String()+" depend on others in a circle or too deeply"
 	}
@@ -149,7 +152,7 @@ func (t *task) believeSoft() state {
 func (t *task) overTCP() bool {
 	added := false
 	for _, f := range t.failures {
-		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Suspect(t.now(), f.addr) {
+		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Silence(t.now(), f.addr) > 0 {
 			continue
 		}
 		if s, ok := t.it.infra.Server(t.now(), f.addr); ok && s.Heard > 0 {
@@ -164,7 +167,13 @@ func (t *task) overTCP() bool {
 // asking the parent for it, once (RFC 8767 §5, RFC 9520 §3.3).
 func (t *task) failCut() state {
 	now, cause := t.now(), t.cause()
-	t.report(cause)
+	silent := t.silentHere() || t.targets.mute && len(t.targets.cands) == 0
+	memory := t.held && len(t.failures) == 0 && len(t.overall) == 0
+	if f, failing := t.it.infra.CutFailing(now, t.place.cut); memory && failing && f.Cause != nil {
+		cause = f.Cause // told once is enough
+	} else {
+		t.report(cause)
+	}
 	if z := t.place.zone; z != nil && z.Fallback && !t.pinned {
 		t.noZones = true
 		return begin
@@ -175,7 +184,7 @@ func (t *task) failCut() state {
 		return begin
 	}
 	t.giveUp(cause)
-	t.result.Refused = refused
+	t.result.Refused, t.result.Silent, t.result.Memory = refused, silent, memory
 	return done
 }
 
@@ -212,15 +221,23 @@ func (t *task) local() bool {
 	return false
 }
 
-// silentHere tells whether every server of the place is suspect, or failed in
-// a way that is as bad.
+// silentHere tells whether every server of the place is silent or failed in a
+// way that is as bad. Of few servers more proof is needed than of many, for
+// chance can lose a few packets in a row.
 func (t *task) silentHere() bool {
+	proof := 0
 	for _, c := range t.targets.cands {
-		if !t.it.infra.Suspect(t.now(), c.Addr) && !t.useless(c.Addr) {
+		n := t.it.infra.Silence(t.now(), c.Addr)
+		switch {
+		case n > 0:
+			proof += n
+		case t.useless(c.Addr):
+			proof += checksInAll / 2
+		default:
 			return false
 		}
 	}
-	return len(t.targets.cands) > 0
+	return proof >= checksInAll
 }
 
 // useless tells whether a server is unreachable or lame for the place.
@@ -255,9 +272,11 @@ func (t *task) outOfTime() state {
 	if y := t.current; y != nil {
 		t.failed(y, event.Timeout, "did not answer in time")
 	}
-	cause := t.cause()
-	if t.silentHere() {
+	cause, silent := t.cause(), t.silentHere()
+	if silent {
 		t.report(cause)
 	}
-	return t.giveUp(cause)
+	t.giveUp(cause)
+	t.result.Silent = silent
+	return done
 }

@@ -118,8 +118,11 @@ func TestAllServersFail(t *testing.T) {
 			}
 			asked := w.asked()
 			for _, server := range []string{"192.0.2.11 ", "192.0.2.12 "} {
-				if got := count(asked, server); got < 1 || got > 3 {
+				if got := count(asked, server+"www.example.com. A"); got < 1 || got > 3 {
 					t.Errorf("%s: %s was asked %d times", f.name, server, got)
+				}
+				if got := count(asked, server) - count(asked, server+"www.example.com. A"); got > 6 || got > 0 && f.name != "silent" {
+					t.Errorf("%s: %s had %d checks", f.name, server, got)
 				}
 			}
 		})

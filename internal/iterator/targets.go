@@ -33,6 +33,7 @@ type targets struct {
 	// hindered: a look-up was not made, or waited for, for a reason that says
 	// nothing of the cut: a circle of flights, or a bound.
 	hindered bool
+	mute     bool // a look-up failed because no server that knows an address answers
 }
 
 // host is a name server by name.
@@ -338,6 +339,7 @@ func (t *task) learnt(l lookup) state {
 	}
 	t.targets.pending--
 	t.targets.hindered = t.targets.hindered || hindrance(l.err)
+	t.targets.mute = t.targets.mute || failedWith(l.err, "MUTE", "DARK")
 	added := t.addAddresses(&t.targets.hosts[l.host], l.addrs)
 	switch {
 	case t.current != nil:
@@ -353,8 +355,12 @@ func (t *task) learnt(l lookup) state {
 // hindrance tells whether a look-up failed for a reason that says nothing of who
 // was to be asked: a circle, or a bound of ours, here or further on.
 func hindrance(err error) bool {
+	return errors.Is(err, ErrLoop) || failedWith(err, "CIRC", "LOOP", "DEEP", "BUDG")
+}
+
+func failedWith(err error, ids ...string) bool {
 	var e *ede.Error
-	return errors.Is(err, ErrLoop) || errors.As(err, &e) && slices.Contains([]string{"CIRC", "LOOP", "DEEP", "BUDG"}, e.ID)
+	return errors.As(err, &e) && slices.Contains(ids, e.ID)
 }
 
 // addSpares adds the addresses of the second choice, once, and tells whether

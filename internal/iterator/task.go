@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"lastgood/internal/cache"
@@ -75,6 +76,8 @@ type task struct {
 	leads     *walk                            // for others who would ask the same
 	awaits    *walk                            // of another task
 	waited    bool                             // for another task, with this question
+	held      bool                             // who is left to ask is dark and was asked a moment ago
+	checks    atomic.Int32                     // sent, of silent servers
 	timer     *time.Timer
 	results   chan result
 	lookups   chan lookup

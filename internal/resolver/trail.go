@@ -96,8 +96,18 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 			t.r.stats.restarts.Add(1)
 			continue
 		}
-		return Hop{}, failed(res.Refused, cause(res.Failure))
+		return Hop{}, t.unresolved(&res)
 	}
+}
+
+// unresolved tells a client why there is no answer; from memory when none of the
+// zone's servers answered others before.
+func (t *trail) unresolved(res *iterator.Result) *Answer {
+	if !res.Memory {
+		return failed(res.Refused, cause(res.Failure))
+	}
+	t.r.stats.remembered.Add(1)
+	return failed(res.Refused, cause(res.Failure), &ede.Error{Code: ede.CachedError, ID: "ZFAI", Text: "remembered failure of the zone"})
 }
 
 // cause guards against a result without any.

@@ -128,14 +128,40 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addre
 	for _, z := range zones(c) {
 		own = append(own, z.Name)
 	}
+	kept := cachedZones(c)
 	return resolver.Options{
 		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Events: events,
 		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries,
 		ReplyBytes: int64(c.Limits.ReplyBytes), CNAMEHops: c.Limits.CNAMEHops,
 		Depth: c.Limits.Depth, Flights: c.Limits.Flights,
 		Minimal: c.Recursion.MinimalResponses, SpecialNames: c.Recursion.SpecialNames, NotSpecial: own,
+		Uncached: func(name dnsname.Name) bool { return uncached(kept, name) },
 		Panicked: a.panicked,
 	}
+}
+
+// cachedZones tells of the configured zones whether what they hold is cached.
+func cachedZones(c *config.Config) map[dnsname.Name]bool {
+	kept := map[dnsname.Name]bool{}
+	for _, f := range c.Forward {
+		kept[f.Zone] = f.Cache
+	}
+	for _, s := range c.Stub {
+		kept[s.Zone] = s.Cache
+	}
+	return kept
+}
+
+// uncached tells whether the closest configured zone above a name is one whose
+// answers are not cached.
+func uncached(kept map[dnsname.Name]bool, name dnsname.Name) bool {
+	for len(kept) > 0 {
+		if cached, ok := kept[name]; ok || name.IsRoot() {
+			return ok && !cached
+		}
+		name = name.Parent()
+	}
+	return false
 }
 
 // panicked reports a programmer's error that one question ended with. The

@@ -19,10 +19,7 @@ const maxPooled = 16 << 10
 // of its message. In any case e learns its times within the bounds, so that
 // whoever waited for it tells the same TTL as the cache.
 func (c *Cache) Put(now clock.Mono, e *Entry) bool {
-	negative := e.Kind != Data
-	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
-	st.until = c.opt.Stale.Until(now, st.expiry(), negative)
-	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
+	st := c.date(now, e)
 	if st.ttl == 0 || !storable(e) {
 		return false
 	}
@@ -35,6 +32,17 @@ func (c *Cache) Put(now clock.Mono, e *Entry) bool {
 		c.store.records.Put(buf)
 	}
 	return ok
+}
+
+// Date gives e the times that Put would, and stores nothing.
+func (c *Cache) Date(now clock.Mono, e *Entry) { c.date(now, e) }
+
+func (c *Cache) date(now clock.Mono, e *Entry) stamp {
+	negative := e.Kind != Data
+	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
+	st.until = c.opt.Stale.Until(now, st.expiry(), negative)
+	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
+	return st
 }
 
 // put stores a record, which lacks nothing but its generation.

@@ -163,6 +163,7 @@ type Forward struct {
 	Zone     dnsname.Name
 	To       []Endpoint
 	Fallback bool
+	Cache    bool
 }
 
 // Stub asks Servers as the authorities of Zone.
@@ -170,6 +171,7 @@ type Stub struct {
 	Zone     dnsname.Name
 	Servers  []Endpoint
 	Fallback bool
+	Cache    bool
 }
 
 // Default returns the configuration that an empty file gives. The caller owns

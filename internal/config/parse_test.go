@@ -57,8 +57,8 @@ func TestMessages(t *testing.T) {
 		{"forward: [{zone: a., to: [192.0.2.256]}]", `f:1: forward[].to: "192.0.2.256" is neither an address nor a server's name; write one such as "192.0.2.1", "[2001:db8::1]:5353" or "ns1.example."`},
 		{`stub: [{zone: a., servers: ["192.0.2.1:0"]}]`, `f:1: stub[].servers: "192.0.2.1:0" has port 0; write the port of the server, or none for 53`},
 		{"forward: [{zone: a..b, to: [192.0.2.1]}]", `f:1: forward[].zone: "a..b" is no domain name (empty label); write one such as "corp.example."`},
-		{"forward: {zone: a.}", `f:1: forward: is a list, not a mapping; write each item with a hyphen: - zone: …, to: …, fallback: …`},
-		{"forward: [a.]", `f:1: forward[]: has to hold keys, not a single value; write one below the other: zone, to, fallback`},
+		{"forward: {zone: a.}", `f:1: forward: is a list, not a mapping; write each item with a hyphen: - zone: …, to: …, fallback: …, cache: …`},
+		{"forward: [a.]", `f:1: forward[]: has to hold keys, not a single value; write one below the other: zone, to, fallback, cache`},
 		{"cache: {min-ttl: 2h, max-ttl: 1h}", `f:1: cache.min-ttl: cache.min-ttl (2h) is longer than cache.max-ttl (1h); change one of them`},
 		{"cache:\n  min-negative-ttl: 2h", `f:2: cache.min-negative-ttl: cache.min-negative-ttl (2h) is longer than cache.max-negative-ttl (1h); change one of them`},
 		{"recursion: {ipv4: false, ipv6: false}", `f:1: recursion.ipv6: no server can be asked with recursion.ipv4 and recursion.ipv6 both false; write true for one of them`},
@@ -172,11 +172,11 @@ limits: {udp-size: 1400B, failure-min: 2s}
 	want.Recursion.QNAMEMinimisation, want.Recursion.DoNotQuery, want.Recursion.IPv6 = "off", []netip.Prefix{}, false
 	want.DNSSEC = DNSSEC{TrustAnchors: []string{"example. 3600 IN DS 2854 3 1 46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b ; old", "/etc/key", ". IN DNSKEY 257 3 8 AwEAAQ==", "example. DNSKEY 257 3 RSASHA256 ( AwEA AQ ) ; kept apart"},
 		Insecure: []dnsname.Name{}, NegativeTrustAnchors: []NegativeTrustAnchor{}, ValidationTime: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
-	want.Forward = []Forward{{Zone: dnsname.Root, Fallback: true, To: []Endpoint{
+	want.Forward = []Forward{{Zone: dnsname.Root, Fallback: true, Cache: true, To: []Endpoint{
 		{Scheme: "dns", Addr: ap("192.0.2.1:5353")}, {Scheme: "tcp", Addr: ap("[2001:db8::1]:53")}, {Scheme: "dns", Addr: ap("[2001:db8::2]:53")},
 		{Scheme: "dns", Addr: none(53), Host: dnsname.MustParse("ns1.example.")}, {Scheme: "tcp", Addr: none(54), Host: dnsname.MustParse("ns2.example.")},
 	}}}
-	want.Stub = []Stub{{Zone: dnsname.MustParse("corp.example."), Servers: []Endpoint{{Scheme: "dns", Addr: ap("192.0.2.53:53")}}}}
+	want.Stub = []Stub{{Zone: dnsname.MustParse("corp.example."), Cache: true, Servers: []Endpoint{{Scheme: "dns", Addr: ap("192.0.2.53:53")}}}}
 	want.Limits.UDPSize, want.Limits.FailureMin = 1400, 2*time.Second
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -147,9 +147,9 @@ func (r *reader) value(o *Option, field any, n *yaml.Node) {
 	case *[]NegativeTrustAnchor:
 		mappings(r, o, p, n, NegativeTrustAnchor{})
 	case *[]Forward:
-		mappings(r, o, p, n, Forward{})
+		mappings(r, o, p, n, Forward{Cache: true})
 	case *[]Stub:
-		mappings(r, o, p, n, Stub{})
+		mappings(r, o, p, n, Stub{Cache: true})
 	default:
 		panic(fmt.Sprintf("config: no parser for %s (%T)", o.Key, field))
 	}

@@ -290,6 +290,12 @@ var tableZones = []Option{
 		field:    in(func(z *Forward) *bool { return &z.Fallback }),
 	},
 	{
+		Key: "forward[].cache", Default: `true`,
+		Help:     "Whether answers are cached; false asks the resolvers each time. Failures are remembered all the same.",
+		Examples: []string{`false`},
+		field:    in(func(z *Forward) *bool { return &z.Cache }),
+	},
+	{
 		Key: "stub", Default: `[]`,
 		Help:  "Zones whose authoritative servers are named here (asked with RD=0), whatever the delegation says.",
 		field: in(func(c *Config) *[]Stub { return &c.Stub }),
@@ -312,5 +318,11 @@ var tableZones = []Option{
 		Help:     "Whether to follow the public delegation when they all fail.",
 		Examples: []string{`true`},
 		field:    in(func(z *Stub) *bool { return &z.Fallback }),
+	},
+	{
+		Key: "stub[].cache", Default: `true`,
+		Help:     "Whether answers are cached; false asks the servers each time. Failures and delegations are remembered all the same.",
+		Examples: []string{`false`},
+		field:    in(func(z *Stub) *bool { return &z.Cache }),
 	},
 }

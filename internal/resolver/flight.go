@@ -253,15 +253,18 @@ func (r *Resolver) iterate(ctx context.Context, req iterator.Request) (res itera
 }
 
 // keep puts what a flight brought into the cache and gives the rcode of its
-// first entry; nothing is to do for what was there already. A failure touches
+// first entry; nothing is to do for what was there already (known). A failure touches
 // no data (RFC 8767 §4).
 func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.Rcode {
 	for _, list := range [...][]cache.Entry{res.Aside, res.Entries} {
 		for i := range list {
-			if known {
-				break
+			switch e := &list[i]; {
+			case known:
+			case r.uncached != nil && r.uncached(e.Name):
+				r.cache.Date(now, e)
+			default:
+				r.cache.Put(now, e)
 			}
-			r.cache.Put(now, &list[i])
 		}
 	}
 	switch {
@@ -278,16 +281,13 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 // remember enters or clears the question's failure (RFC 9520 §3.2). A failure
 // underneath another flight that a refused wait or the other's spent budget had
 // a part in is not held against the question: asked on its own it may well
-// succeed. Nor is that all servers of its zone are silent: infra remembers that
-// for the zone, and all its names are to be back when the zone is.
+// succeed.
 func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
 	q := cache.Question{Name: f.key.name, Type: f.key.typ}
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
 	case (cramped || f.result.Budget) && f.req.Depth > 0, r.base.Err() != nil:
-	case f.result.Silent:
-		r.failures.count(f.result.Failure.Code)
 	default:
 		r.failures.count(f.result.Failure.Code)
 		r.cache.Fail(now, q, f.result.Failure, f.result.Refused)

@@ -49,6 +49,10 @@ type Options struct {
 	SpecialNames bool           // answer RFC 6761 and 6303 names here
 	NotSpecial   []dnsname.Name // zones with servers of their own (forward, stub): never special
 
+	// Uncached tells whether what is found at a name must not enter the cache;
+	// nil: all of it may.
+	Uncached func(dnsname.Name) bool
+
 	// Panicked hears of a programmer's error that a flight died of; without it
 	// the program ends.
 	Panicked func(value any, stack []byte)
@@ -68,6 +72,7 @@ type Resolver struct {
 	depth     int
 	minimal   bool
 	special   *specialNames
+	uncached  func(dnsname.Name) bool
 	panicked  func(any, []byte)
 
 	readers sync.Pool // of *cache.Reader
@@ -85,7 +90,7 @@ func New(o Options) *Resolver {
 	r := &Resolver{
 		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
-		minimal: o.Minimal, panicked: o.Panicked, flights: newFlights(o.Flights),
+		minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights),
 	}
 	if o.SpecialNames {
 		r.special = newSpecialNames(o.NotSpecial)

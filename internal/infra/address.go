@@ -20,8 +20,9 @@ const (
 	recheckFirst   = time.Second            // until a silent server is asked again
 	recheckLast    = 30 * time.Second       // what that doubles to, with every probe in vain
 	lossWeight     = 1.0 / 16
-	lossAtOnce     = 3               // losses that one reply may prove
-	lossOutage     = 5 * time.Second // a silence so long says nothing of what is usual
+	lossAtOnce     = 3                // losses that one reply may prove
+	lossOutage     = 5 * time.Second  // a silence so long says nothing of what is usual
+	sampleLasts    = 10 * time.Second // a measurement so old yields to one that is much shorter
 )
 
 // health orders addresses from good to bad.
@@ -94,10 +95,13 @@ func (a *address) hear(now clock.Mono, rtt time.Duration) {
 }
 
 // sample is RFC 6298 §2.2 and §2.3. The variance has a floor, for a server that
-// is always equally fast is not therefore late after a hair's breadth more.
+// is always equally fast is not therefore late after a hair's breadth more. One
+// that was slow, and then was not asked for a while, has its chance again with
+// the first reply that is much faster: it is asked too seldom for small steps.
 func (a *address) sample(now clock.Mono, rtt time.Duration) {
+	restart := a.srtt == 0 || rtt < a.srtt/2 && now.Sub(a.sampled) > sampleLasts
 	a.sampled = now
-	if a.srtt == 0 {
+	if restart {
 		a.srtt, a.rttvar = rtt, rtt/2
 	} else {
 		a.rttvar += ((a.srtt - rtt).Abs() - a.rttvar) / 4

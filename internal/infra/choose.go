@@ -340,6 +340,20 @@ func (o *option) patience(now clock.Mono, opts []option, why event.Reason) time.
 		return maxTimeout
 	case why == event.ReasonLastHope && len(opts) == 1:
 		return max(d, lastHopeLeast)
+	case why == event.ReasonExplore || why == event.ReasonProbe:
+		return min(d, elsewhere(opts))
 	}
 	return d
+}
+
+// elsewhere is how long whoever serves curiosity waits before the best of the
+// servers is asked: what is slow is learnt from its late reply too.
+func elsewhere(opts []option) time.Duration {
+	least := maxTimeout
+	for k := range opts {
+		if o := &opts[k]; o.rank == rankGood && !o.unknown() {
+			least = min(least, o.a.timeout())
+		}
+	}
+	return max(unknownTimeout, least)
 }

@@ -294,3 +294,26 @@ func TestTablesAreBounded(t *testing.T) {
 		t.Error("the server in use was forgotten")
 	}
 }
+
+// Whoever explores a slow server for others waits no longer than for an unknown
+// one before the fast one is asked.
+func TestExplorersDoNotWaitLong(t *testing.T) {
+	i := fresh(Options{Explore: 0.5})
+	fast, slow := addr(0), addr(1)
+	now := clock.Mono(time.Second)
+	answered(i, now, fast, 20*ms)
+	answered(i, now, slow, 1500*ms)
+	explored := 0
+	for range 200 {
+		c, ok := i.Choose(now, "", []Candidate{{Addr: fast}, {Addr: slow}}, nil)
+		if !ok || c.Addr != slow {
+			continue
+		}
+		if explored++; c.Timeout > unknownTimeout {
+			t.Fatalf("%v: waits %v", c.Why, c.Timeout)
+		}
+	}
+	if explored == 0 {
+		t.Error("never explored")
+	}
+}

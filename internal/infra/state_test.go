@@ -206,3 +206,23 @@ func TestServersListing(t *testing.T) {
 		t.Error("goes on after false")
 	}
 }
+
+// A server that was slow has its chance again with one reply that is much
+// faster, but not for one lucky reply among others.
+func TestSlowServerGetsFast(t *testing.T) {
+	var a address
+	at := clock.Mono(time.Second)
+	a.hear(at, 2*time.Second)
+	a.hear(at.Add(time.Second), 20*ms)
+	if a.srtt < time.Second {
+		t.Errorf("after one among others: %v", a.srtt)
+	}
+	a.hear(at.Add(time.Minute), 20*ms)
+	if a.srtt != 20*ms {
+		t.Errorf("after a pause: %v", a.srtt)
+	}
+	a.hear(at.Add(2*time.Minute), 2*time.Second)
+	if a.srtt > time.Second {
+		t.Errorf("slow again at once: %v", a.srtt)
+	}
+}

@@ -19,7 +19,8 @@ type chain struct {
 }
 
 // follow walks from name through the sets of a scrubbed answer section. Only
-// what is on the way is part of the answer; the rest is junk.
+// what is on the way is part of the answer; the rest is junk. Who asked for a
+// CNAME below a DNAME is answered by the DNAME: the alias is made of it.
 func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name, maxHops int) chain {
 	c := chain{end: name}
 	for hops := 0; ; hops++ {
@@ -27,11 +28,12 @@ func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name,
 			c.away = true
 			return c
 		}
-		if s := get(sets, c.end, t); s != nil {
-			c.hops, c.data = append(c.hops, s), true
+		s := aliasOf(sets, c.end)
+		made := t == wire.TypeCNAME && s != nil && s.Type == wire.TypeDNAME
+		if data := get(sets, c.end, t); data != nil && !made {
+			c.hops, c.data = append(c.hops, data), true
 			return c
 		}
-		s := aliasOf(sets, c.end)
 		if s == nil {
 			return c
 		}
@@ -50,7 +52,7 @@ func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name,
 				return c
 			}
 		}
-		if !ok {
+		if c.data = ok && made; !ok || made {
 			return c
 		}
 		c.end = target

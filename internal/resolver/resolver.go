@@ -143,7 +143,7 @@ func (r *Resolver) fromCache(q *Query) *Answer {
 			break
 		}
 		t.chain = append(t.chain, h)
-		if h.Target == "" {
+		if t.ends(h) {
 			return t.finish(h)
 		}
 		if t.visited(h.Target) {

@@ -32,7 +32,7 @@ func (t *trail) walk(ctx context.Context) *Answer {
 			return fail
 		}
 		t.chain = append(t.chain, hop)
-		if hop.Target == "" {
+		if t.ends(hop) {
 			return t.finish(hop)
 		}
 		if len(t.chain) > t.r.cnameHops {
@@ -44,6 +44,12 @@ func (t *trail) walk(ctx context.Context) *Answer {
 		}
 		t.name = hop.Target
 	}
+}
+
+// ends tells whether a hop is the chain's last: no alias, or the one that was
+// asked for.
+func (t *trail) ends(h Hop) bool {
+	return h.Target == "" || h.Alias != "" && t.q.Type == wire.TypeCNAME
 }
 
 // visited tells whether a name is already a hop of the chain.
@@ -62,7 +68,7 @@ func (t *trail) finish(last Hop) *Answer {
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
 		a.Rcode = wire.RcodeNXDomain
-	case last.Alias != "": // a DNAME whose result is too long (RFC 6672 §2.2)
+	case last.Alias != "" && last.Target == "": // a DNAME whose result is too long (RFC 6672 §2.2)
 		a.Rcode = wire.RcodeYXDomain
 	case !t.r.minimal:
 		t.r.extraAddresses(a, &last.Entry.Set)

@@ -88,7 +88,8 @@ func (a *App) iteratorOptions(events event.Sink, addresses iterator.Addresses, h
 		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), IPv4: rec.IPv4, IPv6: rec.IPv6,
 		Allowed: func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
 		Limits: iterator.Limits{
-			Records: limits.RecordsPerSection, CNAMEHops: limits.CNAMEHops, NSLookups: limits.NSLookups, Depth: limits.Depth,
+			Records: limits.RecordsPerSection, CNAMEHops: limits.CNAMEHops, Depth: limits.Depth, Referrals: limits.Referrals,
+			NSLookups: limits.NSLookups, LookupsTotal: limits.NSLookupsTotal, PerZone: limits.OutstandingPerZone,
 		},
 	}
 }

@@ -115,6 +115,8 @@ type Recursion struct {
 type Limits struct {
 	UpstreamQueries    int // per client question
 	NSLookups          int // at once per delegation
+	NSLookupsTotal     int // in all per delegation
+	Referrals          int
 	CNAMEHops          int
 	Depth              int
 	RecordsPerSection  int
@@ -124,6 +126,7 @@ type Limits struct {
 	Flights              int
 	ClientsWaiting       int
 	OutstandingPerClient int
+	OutstandingPerZone   int
 
 	TCPConnections          int
 	TCPConnectionsPerClient int

@@ -10,10 +10,22 @@ var tableLimits = []Option{
 		field:    in(func(c *Config) *int { return &c.Limits.UpstreamQueries }),
 	},
 	{
-		Key: "limits.ns-lookups", Default: `5`, Min: "1", Max: "50", Unit: "names",
-		Help:     "Name servers of one delegation whose addresses are looked up at once.",
+		Key: "limits.ns-lookups", Default: `5`, Min: "1", Max: "50", Unit: "look-ups",
+		Help:     "Look-ups of name servers' addresses for one delegation at once.",
 		Examples: []string{`3`},
 		field:    in(func(c *Config) *int { return &c.Limits.NSLookups }),
+	},
+	{
+		Key: "limits.ns-lookups-total", Default: `20`, Min: "1", Max: "200", Unit: "look-ups",
+		Help:     "Look-ups of name servers' addresses for one delegation in all; the other servers are not used.",
+		Examples: []string{`10`},
+		field:    in(func(c *Config) *int { return &c.Limits.NSLookupsTotal }),
+	},
+	{
+		Key: "limits.referrals", Default: `30`, Min: "2", Max: "200", Unit: "referrals",
+		Help:     "Referrals followed in one resolution.",
+		Examples: []string{`20`},
+		field:    in(func(c *Config) *int { return &c.Limits.Referrals }),
 	},
 	{
 		Key: "limits.cname-hops", Default: `11`, Min: "1", Max: "64", Unit: "aliases",
@@ -59,9 +71,15 @@ var tableLimits = []Option{
 	},
 	{
 		Key: "limits.outstanding-per-client", Default: `1000`, Min: "1", Max: "1000000", Unit: "questions",
-		Help:     "Of those, questions from one client address.",
+		Help:     "Of those, questions from one client: an IPv4 address or an IPv6 /64.",
 		Examples: []string{`100`},
 		field:    in(func(c *Config) *int { return &c.Limits.OutstandingPerClient }),
+	},
+	{
+		Key: "limits.outstanding-per-zone", Default: `1000`, Min: "1", Max: "1000000", Unit: "resolutions",
+		Help:     "Resolutions at the servers of one zone at once; the next ones there fail at once. A top-level domain may have four times as many, zones beneath one another twice (below a name of two labels four times) together; the root is not bounded.",
+		Examples: []string{`200`},
+		field:    in(func(c *Config) *int { return &c.Limits.OutstandingPerZone }),
 	},
 	{
 		Key: "limits.tcp-connections", Default: `1000`, Min: "1", Max: "1000000", Unit: "connections",
@@ -73,7 +91,7 @@ var tableLimits = []Option{
 	{
 		Key: "limits.tcp-connections-per-client", Default: `50`, Min: "1", Max: "1000000", Unit: "connections",
 		RFC:      "RFC 7766 §6.2.2",
-		Help:     "Of those, connections from one client address.",
+		Help:     "Of those, connections from one client: an IPv4 address or an IPv6 /64.",
 		Examples: []string{`10`},
 		field:    in(func(c *Config) *int { return &c.Limits.TCPConnectionsPerClient }),
 	},

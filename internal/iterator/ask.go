@@ -56,7 +56,12 @@ func (t *task) send(ctx context.Context) state {
 		return t.outOfBudget()
 	}
 	choice, ok := t.it.infra.Choose(t.now(), t.place.cut, t.targets.cands, t.tries)
-	if t.held = choice.Held; !ok {
+	t.held, t.paused = choice.Held, choice.Pause > 0
+	switch {
+	case t.paused:
+		t.setTimer(choice.Pause)
+		return wait
+	case !ok:
 		return exhausted
 	}
 	t.countTry(choice)
@@ -129,7 +134,10 @@ func (t *task) wait(ctx context.Context) state {
 // servers when it was those that were waited for.
 func (t *task) timedOut(ctx context.Context) state {
 	y := t.current
-	if y == nil {
+	switch {
+	case t.paused:
+		return send
+	case y == nil:
 		if t.startLookups(ctx) {
 			t.setTimer(lookupStagger)
 		}

@@ -103,6 +103,9 @@ type Result struct {
 	Failure *ede.Error    // why there is no useful answer
 	Refused bool          // all servers said REFUSED
 	Budget  bool          // it ended on the work budget
+	// Ours: it failed for a bound or a lack of our own, sockets or room, that says
+	// nothing of the question or of whom it was to be put to.
+	Ours bool
 	// Silent: no server of the cut answers anything. That is remembered for the
 	// cut, whose servers are asked again by one question a second; the question
 	// itself is not to be held against anybody later.

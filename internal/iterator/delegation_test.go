@@ -314,7 +314,7 @@ func TestLookupsOfADelegationAreBounded(t *testing.T) {
 		if got := count(asked, "192.0.2.21 ns") - count(asked, "192.0.2.21 ns.other.net."); got != 4 {
 			t.Errorf("%d look-ups", got)
 		}
-		if !slices.Contains(w.bounds(), "ns-lookups") {
+		if !slices.Contains(w.bounds(), "ns-lookups-total") {
 			t.Errorf("bounds %v", w.bounds())
 		}
 	})

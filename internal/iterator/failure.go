@@ -77,6 +77,9 @@ func (t *task) cause() *ede.Error {
 	if t.targets.hindered {
 		best.ID, best.Text = "CIRC", "the name servers of "+t.place.cut.String()+" depend on others in a circle or too deeply"
 	}
+	if t.targets.ours {
+		best.Code, best.ID, best.Text = ede.Other, "LACK", "too much else is being resolved to find the name servers of "+t.place.cut.String()
+	}
 	heaviest := -1
 	for i := range list {
 		if weight, as := list[i].telling(); weight > heaviest {
@@ -213,12 +216,11 @@ func (t *task) report(cause *ede.Error) {
 
 // local tells whether queries were not sent for want of something of our own.
 func (t *task) local() bool {
-	for i := range t.failures {
-		if t.failures[i].outcome == event.Budget {
-			return true
-		}
+	list := t.failures
+	if len(list) == 0 {
+		list = t.overall
 	}
-	return false
+	return slices.ContainsFunc(list, func(f failure) bool { return f.outcome == event.Budget })
 }
 
 // silentHere tells whether every server of the place is silent or failed in a

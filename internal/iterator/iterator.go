@@ -69,6 +69,7 @@ type Iterator struct {
 	limits    Limits
 	primer    primer
 	walks     walks
+	crowd     crowd
 	readers   sync.Pool // of *cache.Reader
 
 	mu   sync.Mutex // guards rand
@@ -91,6 +92,7 @@ func New(o Options) *Iterator {
 		events: o.Events, mode: o.Minimise, hints: o.RootHints, zones: make(map[dnsname.Name]*Zone, len(o.Zones)),
 		ipv4: o.IPv4, ipv6: o.IPv6, allowed: o.Allowed, limits: o.Limits.withDefaults(), rand: o.Rand,
 	}
+	it.crowd.each = it.limits.PerZone
 	it.readers.New = func() any { return new(cache.Reader) }
 	for i := range o.Zones {
 		it.zones[o.Zones[i].Name] = &o.Zones[i]

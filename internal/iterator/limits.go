@@ -16,6 +16,7 @@ type Limits struct {
 	LookupsTotal int           // the same in all for one delegation (20)
 	Depth        int           // how deep name servers' addresses may need others' (8)
 	Referrals    int           // referrals followed in one resolution (30)
+	PerZone      int           // resolutions at one zone's servers at once (1,000)
 	PrimeWait    time.Duration // for another resolution's priming (2 s)
 }
 
@@ -27,6 +28,7 @@ func (l Limits) withDefaults() Limits {
 	}{
 		{&l.Records, 2000}, {&l.Sets, 200}, {&l.Signatures, 8}, {&l.CNAMEHops, 11}, {&l.NameServers, 20},
 		{&l.Addresses, 8}, {&l.NSLookups, 5}, {&l.LookupsTotal, 20}, {&l.Depth, 8}, {&l.Referrals, 30},
+		{&l.PerZone, 1000},
 	} {
 		if *f.value <= 0 {
 			*f.value = f.dflt

@@ -33,7 +33,9 @@ type targets struct {
 	// hindered: a look-up was not made, or waited for, for a reason that says
 	// nothing of the cut: a circle of flights, or a bound.
 	hindered bool
-	mute     bool // a look-up failed because no server that knows an address answers
+	narrowed string // the bound on look-ups that was told of last
+	ours     bool   // there was a lack of something of our own
+	mute     bool   // a look-up failed because no server that knows an address answers
 }
 
 // host is a name server by name.
@@ -56,6 +58,9 @@ type lookup struct {
 
 // gather collects what is known of the cut's servers, in random order.
 func (t *task) gather() state {
+	if !t.arrive() {
+		return t.turnedAway()
+	}
 	if z := t.place.zone; z != nil {
 		t.gatherZone(z)
 	} else {
@@ -251,12 +256,17 @@ func (t *task) startLookups(ctx context.Context) bool {
 	for i := range tg.hosts {
 		for _, typ := range t.it.families() {
 			h := &tg.hosts[i]
-			if h.name == "" || h.marked(typ) || room <= 0 {
+			switch {
+			case h.name == "" || h.marked(typ):
 				continue
-			}
-			if tg.started >= t.it.limits.LookupsTotal {
-				t.bound("ns-lookups")
+			case tg.started >= t.it.limits.LookupsTotal:
+				t.narrow("ns-lookups-total")
 				return began
+			case room <= 0:
+				if tg.pending >= t.it.limits.NSLookups {
+					t.narrow("ns-lookups")
+				}
+				continue
 			}
 			h.mark(typ)
 			tg.started++
@@ -268,6 +278,14 @@ func (t *task) startLookups(ctx context.Context) bool {
 	}
 	tg.burst *= 2
 	return began
+}
+
+// narrow tells of a bound on look-ups, once a place.
+func (t *task) narrow(bound string) {
+	if t.targets.narrowed != bound {
+		t.targets.narrowed = bound
+		t.bound(bound)
+	}
 }
 
 // lookup asks for a host's addresses in a goroutine that ends with ctx.
@@ -306,6 +324,9 @@ func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(
 		t.pinned, t.min.full = true, true
 		t.enter(place{cut: parent.Cut, deleg: parent})
 		res := t.runFrom(ctx, gather)
+		if res.Ours {
+			return nil, res.Failure
+		}
 		for i := range res.Entries {
 			e := &res.Entries[i]
 			if e.Kind == cache.Data && e.Name == name && e.Type == typ {
@@ -339,6 +360,7 @@ func (t *task) learnt(l lookup) state {
 	}
 	t.targets.pending--
 	t.targets.hindered = t.targets.hindered || hindrance(l.err)
+	t.targets.ours = t.targets.ours || lack(l.err)
 	t.targets.mute = t.targets.mute || failedWith(l.err, "MUTE", "DARK")
 	added := t.addAddresses(&t.targets.hosts[l.host], l.addrs)
 	switch {
@@ -355,8 +377,13 @@ func (t *task) learnt(l lookup) state {
 // hindrance tells whether a look-up failed for a reason that says nothing of who
 // was to be asked: a circle, or a bound of ours, here or further on.
 func hindrance(err error) bool {
-	return errors.Is(err, ErrLoop) || failedWith(err, "CIRC", "LOOP", "DEEP", "BUDG")
+	return errors.Is(err, ErrLoop) || lack(err) || failedWith(err, "CIRC", "LOOP", "DEEP", "BUDG")
 }
+
+// lack tells whether a look-up failed for want of something of our own: room at
+// a zone, sockets, flights, or the program's end. What fails for that may succeed
+// a moment later, so nobody remembers it.
+func lack(err error) bool { return failedWith(err, "CROW", "LOCL", "LACK", "FULL", "STOP") }
 
 func failedWith(err error, ids ...string) bool {
 	var e *ede.Error

@@ -87,6 +87,8 @@ type task struct {
 	softs    int
 	failures []failure
 	overall  []failure // of places left behind
+
+	counted dnsname.Name // the cut of the crowd that the task is counted in, "" for none
 }
 
 // verdict is a reply with what was made of it.
@@ -113,6 +115,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 	defer func() {
 		t.it.readers.Put(t.reader)
 		t.endWalk()
+		t.depart()
 	}()
 	for steps := 0; s != done; steps++ {
 		if steps >= maxSteps {
@@ -123,6 +126,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 	}
 	t.stopTimer()
 	t.result.Aside = t.aside
+	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
 	return t.result
 }
 

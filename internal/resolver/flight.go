@@ -282,14 +282,15 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 // underneath another flight that a refused wait or the other's spent budget had
 // a part in is not held against the question: asked on its own it may well
 // succeed. Nor is that all servers of its zone are silent: infra remembers that
-// for the zone, and all its names are to be back when the zone is.
+// for the zone, and all its names are to be back when the zone is. What ended for
+// a lack of our own says nothing of anybody.
 func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
 	q := cache.Question{Name: f.key.name, Type: f.key.typ}
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
 	case (cramped || f.result.Budget) && f.req.Depth > 0, r.base.Err() != nil:
-	case f.result.Silent:
+	case f.result.Silent, f.result.Ours:
 		r.failures.count(f.result.Failure.Code)
 	default:
 		r.failures.count(f.result.Failure.Code)

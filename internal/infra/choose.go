@@ -42,7 +42,12 @@ type Choice struct {
 	Candidate
 	Why     event.Reason
 	Timeout time.Duration
-	Held    bool // without a choice: there would be servers, but they are dark and were just asked
+
+	// Without a choice there may be servers all the same: Held that they are dark
+	// and were just asked, Pause that many questions wait for their first reply;
+	// so long another had better wait as well.
+	Held  bool
+	Pause time.Duration
 }
 
 // rank orders candidates, best first.
@@ -82,7 +87,7 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var buf [16]option
-	opts, held := buf[:0], false
+	opts, none := buf[:0], Choice{}
 	c, ok := i.cuts.peek(cut)
 	failing := ok && c.failing
 	for _, c := range cands {
@@ -93,16 +98,20 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 		switch {
 		case o.n >= MaxTries:
 		case o.a != nil && o.a.held(now, failing):
-			held = true
+			none.Held = true
+		case o.a != nil && o.a.crowded(now) && !o.a.dark(now):
+			none.Pause = crowdPause
 		default:
 			opts = append(opts, o)
 		}
 	}
 	if len(opts) == 0 {
-		if held {
+		if none.Pause > 0 {
+			none.Held = false
+		} else if none.Held {
 			i.counts.Held++
 		}
-		return Choice{Held: held}, false
+		return none, false
 	}
 	o, why := i.pick(now, opts, len(tried) == 0)
 	if o.a != nil {

@@ -10,6 +10,9 @@ import (
 const (
 	checksAtOnce = 6  // checks in a row when an address falls silent: two questions, three times each (RFC 9520 §3.1)
 	darkUnheard  = 24 // exchanges unanswered that need no further check: at 51 % lost, one in ten million
+	crowd        = 64 // exchanges unanswered at once, when a reply is overdue
+	crowdPause   = 50 * time.Millisecond
+	overdueLeast = 20 * time.Millisecond
 )
 
 // silence is how many checks of a suspect address went unanswered: something
@@ -40,6 +43,20 @@ func (a *address) dark(now clock.Mono) bool {
 func (a *address) held(now clock.Mono, failing bool) bool {
 	return now.Sub(max(a.granted, a.asked)) < recheckFirst &&
 		(a.dark(now) || failing && a.silence(now) > 0)
+}
+
+// crowded tells that enough questions wait for a first reply that is overdue:
+// more would tell nothing, and under load they are hundreds until it is certain
+// that none will come.
+func (a *address) crowded(now clock.Mono) bool {
+	if a.unanswered < crowd {
+		return false
+	}
+	overdue := unknownSilence
+	if a.srtt > 0 {
+		overdue = max(a.srtt+2*a.rttvar, overdueLeast)
+	}
+	return now.Sub(a.pending[0]) >= overdue
 }
 
 // check tells whether the address should be asked something else now, for more

@@ -77,6 +77,7 @@ type task struct {
 	awaits    *walk                            // of another task
 	waited    bool                             // for another task, with this question
 	held      bool                             // who is left to ask is dark and was asked a moment ago
+	paused    bool                             // before the next try: many wait for the servers' first reply
 	checks    atomic.Int32                     // sent, of silent servers
 	timer     *time.Timer
 	results   chan result

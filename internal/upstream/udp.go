@@ -110,9 +110,14 @@ func (x *exchange) own(s *socket, msg []byte, now clock.Mono) iterator.Reply {
 // linger lets a socket hear for a while what comes too late for its Exchange:
 // the round trip of a server that is slow is learnt only so, and a server that
 // answers late is not silent. Without room for it the question is withdrawn.
+// Of servers that checks showed to be silent few are listened to.
 func (x *exchange) linger(s *socket) {
 	u := x.u
-	if u.lingers.Add(1) > int64(max(u.opt.MaxSockets/4, 1)) || u.lifetime.Err() != nil {
+	room := int64(max(u.opt.MaxSockets/4, 1))
+	if u.opt.Infra.Silence(u.opt.Clock.Now(), x.q.Server) > 0 {
+		room = max(room/16, 1)
+	}
+	if u.lingers.Add(1) > room || u.lifetime.Err() != nil {
 		u.lingers.Add(-1)
 		u.opt.Infra.Abandoned(u.opt.Clock.Now(), x.q.Server, s.at)
 		s.close()

@@ -12,6 +12,7 @@ const (
 	darkUnheard  = 24 // exchanges unanswered that need no further check: at 51 % lost, one in ten million
 	crowd        = 64 // exchanges unanswered at once, when a reply is overdue
 	crowdPause   = 50 * time.Millisecond
+	crowdLast    = 2 * time.Second // a silence that is longer is known
 	overdueLeast = 20 * time.Millisecond
 )
 
@@ -56,7 +57,8 @@ func (a *address) crowded(now clock.Mono) bool {
 	if a.srtt > 0 {
 		overdue = max(a.srtt+2*a.rttvar, overdueLeast)
 	}
-	return now.Sub(a.pending[0]) >= overdue
+	silent := now.Sub(a.pending[0])
+	return overdue <= silent && silent < crowdLast
 }
 
 // check tells whether the address should be asked something else now, for more

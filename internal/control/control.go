@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,7 +59,7 @@ func New(o Options) (*Server, error) {
 	}
 	ln, err := net.Listen(network, address)
 	if err != nil {
-		return nil, fmt.Errorf("control: cannot listen on %s: %w (change control.listen, or set it to \"off\")", o.Listen, err)
+		return nil, listenError(network, address, err)
 	}
 	s := &Server{o: o, ln: ln}
 	s.http = &http.Server{
@@ -71,6 +72,36 @@ func New(o Options) (*Server, error) {
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
+}
+
+// listenError says which address could not be had and what to do about it.
+func listenError(network, address string, err error) error {
+	advice := "change control.listen, or set it to \"off\""
+	_, port, _ := net.SplitHostPort(address)
+	switch {
+	case network == "tcp" && errors.Is(err, syscall.EADDRINUSE):
+		advice = fmt.Sprintf("another program listens there (find it with: ss -lntp 'sport = :%s'); stop it, or %s", port, advice)
+	case network == "unix" && errors.Is(err, syscall.EADDRINUSE):
+		advice = "there is a file of that name that is no socket; move it away, or " + advice
+	case network == "unix" && errors.Is(err, os.ErrNotExist):
+		advice = "its directory does not exist; make it, or " + advice
+	case network == "unix" && errors.Is(err, os.ErrPermission), network == "unix" && errors.Is(err, syscall.EROFS):
+		advice = "its directory cannot be written to by this user; choose one that can, such as /run/lastgood, or " + advice
+	case network == "unix" && errors.Is(err, syscall.ENOSPC):
+		advice = "the file system is full; make room, or " + advice
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		advice = "this machine does not have that address; " + advice
+	}
+	return fmt.Errorf("control: cannot listen on %s: %w: %s", address, bare(err), advice)
+}
+
+// bare is the system's error without the address, which is said already.
+func bare(err error) error {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return no
+	}
+	return err
 }
 
 // removeDeadSocket makes room for a socket that an earlier run left behind,

@@ -31,7 +31,7 @@ func (l *Listener) accept(ln net.Listener) {
 		}
 		l.tcp.acceptErrors.Add(1)
 		if l.warned.allow(l.clock.Now(), warnEvery) {
-			l.log.Warn("cannot accept TCP connections", "address", ln.Addr().String(), "error", cause(err), "open", l.conns.len())
+			l.log.Warn("cannot accept TCP connections", "address", ln.Addr().String(), "error", cause(err), "open", l.conns.len(), "advice", adviceOn(err))
 		}
 		if outOfFiles(err) {
 			l.shed()
@@ -41,6 +41,14 @@ func (l *Listener) accept(ln net.Listener) {
 			return
 		}
 	}
+}
+
+// adviceOn says what to do about an error of accept; there is not always something.
+func adviceOn(err error) string {
+	if outOfFiles(err) {
+		return "idle connections are closed to make room; " + moreFiles
+	}
+	return "it is tried again, at most every second"
 }
 
 // outOfFiles tells whether descriptors are what is missing.

@@ -80,14 +80,24 @@ func listenError(transport string, addr netip.AddrPort, err error) error {
 		advice = fmt.Sprintf(": another program listens there (find it with: ss -lnptu 'sport = :%d'); stop it, or listen on another address or port", addr.Port())
 	case errors.Is(err, os.ErrPermission) && addr.Port() < lowestFreePort:
 		advice = fmt.Sprintf(": ports below %d need a privilege: start from a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE or a socket unit, run setcap cap_net_bind_service=+ep on the program, or listen on a higher port such as 5300", lowestFreePort)
+	case needsZone(addr.Addr()):
+		advice = fmt.Sprintf(": a link-local address needs its interface: write %s%%eth0 (ip -6 address lists them)", addr.Addr())
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		advice = ": this machine does not have that address"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		advice = ": raise the limit on open files (ulimit -n, LimitNOFILE=)"
+		advice = ": " + moreFiles
 	case errors.Is(err, syscall.EAFNOSUPPORT):
 		advice = ": this machine has no such address family"
 	}
 	return fmt.Errorf("listen on %s over %s: %w%s", addr, transport, cause(err), advice)
+}
+
+// moreFiles is what helps when descriptors are missing.
+const moreFiles = "raise the limit on open files (ulimit -n, LimitNOFILE=)"
+
+// needsZone tells whether an address means nothing without an interface.
+func needsZone(addr netip.Addr) bool {
+	return addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == ""
 }
 
 // cause strips what net says of the address, which is said already.

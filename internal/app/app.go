@@ -101,6 +101,17 @@ func (a *App) ControlAddr() string {
 	return a.control.Addr()
 }
 
+// Bounds of what the app opens beside its clients' connections.
+const (
+	upstreamSockets = 4096 // sockets to name servers
+	otherFiles      = 100  // listening and control sockets, the poller, files that are read
+)
+
+// Files is how many files the app may have open at most by its configuration.
+func (a *App) Files() int {
+	return a.o.Config.Limits.TCPConnections + upstreamSockets + otherFiles
+}
+
 // Failed gives what ended a part of the program that should have gone on.
 func (a *App) Failed() <-chan error { return a.failed }
 
@@ -138,10 +149,12 @@ func (a *App) startControl() error {
 	return nil
 }
 
-// sweepInterval is how often what expired is tidied away in the background.
+// sweepInterval is how often what expired is tidied away in the background, and
+// how often shortages are told of.
 const sweepInterval = 10 * time.Second
 
 func (a *App) sweep(ctx context.Context) {
+	var told shortages
 	timer := time.NewTimer(sweepInterval)
 	defer timer.Stop()
 	for {
@@ -150,6 +163,7 @@ func (a *App) sweep(ctx context.Context) {
 			return
 		case <-timer.C:
 			a.cache.Sweep(a.clock.Now())
+			told.look(a)
 			timer.Reset(sweepInterval)
 		}
 	}

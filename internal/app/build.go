@@ -76,6 +76,7 @@ func (a *App) upstreamOptions(events event.Sink) upstream.Options {
 	return upstream.Options{
 		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(c.Limits.UDPSize),
 		CaseRandomisation: c.Recursion.CaseRandomisation, Cookies: true, DoNotQuery: c.Recursion.DoNotQuery, Events: events,
+		MaxSockets: upstreamSockets,
 	}
 }
 

@@ -80,11 +80,14 @@ func runLab(ctx context.Context, e *env, o *labOptions) error {
 		return err
 	}
 	defer world.Close()
-	a, err := app.New(inLab(app.Options{Config: cfg, Log: newLog(e.stderr, cfg.Log)}, world))
+	out := newLogWriter(e.stderr, cfg.Log)
+	defer out.Close()
+	log := newLog(out, cfg.Log)
+	a, err := app.New(inLab(app.Options{Config: cfg, Log: log}, world))
 	if err != nil {
 		return err
 	}
-	return runApp(ctx, e, a, func() { showLab(e.stdout, a, world) })
+	return runApp(ctx, e, a, log, func() { showLab(e.stdout, a, world) })
 }
 
 // inLab makes an app resolve in the lab: its servers have documentation

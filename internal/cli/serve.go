@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"lastgood/internal/app"
@@ -26,7 +29,8 @@ func serveCommand() *command {
 		short: "run the resolver",
 		long: `Without a configuration file it listens on 127.0.0.1:5300, UDP and TCP, and
 resolves from the built-in root hints. It ends on SIGINT and SIGTERM after
-answering what is in flight.`,
+answering what is in flight, and at once on a second one. SIGHUP changes
+nothing, unless it says that the terminal is gone: then it ends, too.`,
 		example: []string{"lastgood serve", "lastgood serve --config /etc/lastgood/lastgood.yaml"},
 		flags: func(fs *flag.FlagSet) any {
 			o := new(serveOptions)
@@ -42,27 +46,37 @@ answering what is in flight.`,
 				return err
 			}
 			limitMemory(int64(cfg.Cache.Size))
-			a, err := app.New(app.Options{Config: cfg, Log: newLog(e.stderr, cfg.Log)})
+			out := newLogWriter(e.stderr, cfg.Log)
+			defer out.Close()
+			log := newLog(out, cfg.Log)
+			a, err := app.New(app.Options{Config: cfg, Log: log})
 			if err != nil {
 				return err
 			}
-			return runApp(ctx, e, a, func() { greet(e.stdout, a) })
+			checkFiles(log, a.Files())
+			return runApp(ctx, e, a, log, func() { greet(e.stdout, a) })
 		},
 	}
 }
 
-// runApp starts an app and keeps it until ctx ends.
-func runApp(ctx context.Context, e *env, a *app.App, started func()) error {
+// runApp starts an app and keeps it until ctx ends. From here on nobody who
+// reads our output can end us by going away (SIGPIPE).
+func runApp(ctx context.Context, e *env, a *app.App, log *slog.Logger, started func()) error {
+	signal.Ignore(syscall.SIGPIPE)
+	terminal := onTerminal() // when it hangs up it is too late to ask
+	hangups, forget := catchHangups()
+	defer forget()
 	if err := a.Start(); err != nil {
 		return err
 	}
 	started()
 	notify("READY=1")
-	var failed error
-	select {
-	case <-ctx.Done():
-	case failed = <-a.Failed():
-	}
+	failed := keep(ctx, a, hangups, func() bool {
+		if !terminal {
+			log.Warn("SIGHUP changes nothing: the configuration is read at the start only, so restart the program after a change")
+		}
+		return terminal
+	})
 	notify("STOPPING=1")
 	fmt.Fprintln(e.stdout, "stopping: answering what is in flight")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -71,6 +85,23 @@ func runApp(ctx context.Context, e *env, a *app.App, started func()) error {
 		failed = err
 	}
 	return failed
+}
+
+// keep waits for the end of ctx, of a part of the app, or for a hangup that
+// means the end.
+func keep(ctx context.Context, a *app.App, hangups <-chan os.Signal, end func() bool) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-a.Failed():
+			return err
+		case <-hangups:
+			if end() {
+				return nil
+			}
+		}
+	}
 }
 
 // greet says where the resolver listens and what to try.

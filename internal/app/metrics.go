@@ -6,8 +6,13 @@ import (
 	"strconv"
 	"time"
 
+	"lastgood/internal/cache"
 	"lastgood/internal/control"
 	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/listener"
+	"lastgood/internal/resolver"
+	"lastgood/internal/upstream"
 )
 
 // gather turns every package's Stats into metrics. Their names and meanings
@@ -15,13 +20,15 @@ import (
 func (a *App) gather(emit func(control.Metric)) {
 	g := gatherer{emit}
 	g.gauge("lastgood_ready", "Whether the resolver listens and has loaded what it needs.", boolean(a.ready.Load()))
-	a.gatherQueries(g)
-	a.gatherTCP(g)
-	a.gatherCache(g)
-	a.gatherFlights(g)
+	in := a.listener.Stats()
+	g.queries(in)
+	g.connections(in.TCP)
+	g.cache(a.cache.Stats())
+	g.flights(a.resolver.Stats())
+	a.gatherBounds(g)
 	a.gatherUpstream(g)
-	a.gatherTransport(g)
-	a.gatherServers(g)
+	g.transport(a.upstream.Stats())
+	g.servers(a.infra.Stats())
 }
 
 // gatherer emits metrics in one line each.
@@ -55,8 +62,7 @@ func boolean(b bool) float64 {
 
 var transports = [...]event.Transport{event.UDP, event.TCP}
 
-func (a *App) gatherQueries(g gatherer) {
-	s := a.listener.Stats()
+func (g gatherer) queries(s listener.Stats) {
 	for _, t := range transports {
 		g.count("lastgood_queries_total", "Messages read from clients.", s.Queries[t], "transport", t.String())
 		for _, rcode := range slices.Sorted(maps.Keys(s.Replies[t])) {
@@ -81,8 +87,7 @@ func (a *App) gatherQueries(g gatherer) {
 	g.histogram("lastgood_latency_seconds", "Time from reading a question to having sent its reply.", s.Latency.Bounds, s.Latency.Counts, s.Latency.Sum)
 }
 
-func (a *App) gatherTCP(g gatherer) {
-	t := a.listener.Stats().TCP
+func (g gatherer) connections(t listener.TCPStats) {
 	g.gauge("lastgood_tcp_connections", "Client connections open.", float64(t.Open))
 	g.count("lastgood_tcp_accepted_total", "Client connections accepted.", t.Accepted)
 	const closed = "Client connections closed by the resolver."
@@ -95,8 +100,7 @@ func (a *App) gatherTCP(g gatherer) {
 	g.count("lastgood_tcp_accept_errors_total", "Connections that the system could not accept.", t.AcceptErrors)
 }
 
-func (a *App) gatherFlights(g gatherer) {
-	s := a.resolver.Stats()
+func (g gatherer) flights(s resolver.Stats) {
 	g.gauge("lastgood_flights", "Resolutions under way.", float64(s.FlightsOpen))
 	g.count("lastgood_flights_total", "Resolutions started.", s.FlightsStarted)
 	g.count("lastgood_flights_joined_total", "Questions that found their resolution under way.", s.FlightsJoined)
@@ -107,6 +111,9 @@ func (a *App) gatherFlights(g gatherer) {
 	for _, code := range slices.Sorted(maps.Keys(s.Failures)) {
 		g.count("lastgood_failures_total", "Resolutions that failed, by cause (extended error).", s.Failures[code], "ede", strconv.Itoa(int(code)), "cause", code.String())
 	}
+}
+
+func (a *App) gatherBounds(g gatherer) {
 	a.counts.mu.Lock()
 	defer a.counts.mu.Unlock()
 	for _, bound := range slices.Sorted(maps.Keys(a.counts.bounds)) {
@@ -135,8 +142,7 @@ func (a *App) gatherUpstream(g gatherer) {
 	g.count("lastgood_primings_total", "Primings of the root (RFC 8109).", c.primings[1].Load(), "result", "failed")
 }
 
-func (a *App) gatherTransport(g gatherer) {
-	s := a.upstream.Stats()
+func (g gatherer) transport(s upstream.Stats) {
 	const wrong = "Datagrams that pretended to be a reply: ignored."
 	for _, w := range []struct {
 		what string
@@ -148,6 +154,9 @@ func (a *App) gatherTransport(g gatherer) {
 	g.count("lastgood_upstream_truncated_total", "Replies with TC, asked again over TCP.", s.Truncated)
 	g.count("lastgood_upstream_edns_fallbacks_total", "Questions asked again without EDNS.", s.EDNSFallbacks)
 	g.count("lastgood_upstream_bad_cookies_total", "BADCOOKIE replies.", s.BadCookie)
+	g.count("lastgood_upstream_missing_cookies_total", "Replies without the cookie that their server is known to send: checked over TCP.", s.CookieMissing)
+	g.count("lastgood_upstream_malformed_total", "Replies that could not be read.", s.Garbage)
+	g.count("lastgood_upstream_tcp_stale_total", "Kept connections that turned out to be closed.", s.TCPStale)
 	g.count("lastgood_upstream_tcp_opened_total", "Connections to name servers opened.", s.TCPOpened)
 	g.count("lastgood_upstream_tcp_reused_total", "Questions that went over a kept connection.", s.TCPReused)
 	const unsent = "Questions that were not sent."
@@ -160,8 +169,7 @@ func (a *App) gatherTransport(g gatherer) {
 	g.gauge("lastgood_upstream_sockets", "Sockets to name servers open.", float64(s.Sockets))
 }
 
-func (a *App) gatherServers(g gatherer) {
-	s := a.infra.Stats()
+func (g gatherer) servers(s infra.Stats) {
 	for reason, n := range s.Chosen {
 		g.count("lastgood_server_choices_total", "Name servers chosen, by why.", n, "reason", event.Reason(reason).String())
 	}
@@ -177,8 +185,7 @@ func (a *App) gatherServers(g gatherer) {
 	g.gauge("lastgood_family_dead", "Whether an address family is avoided because nothing answers over it.", boolean(s.IPv6Dead), "family", "ipv6")
 }
 
-func (a *App) gatherCache(g gatherer) {
-	s := a.cache.Stats()
+func (g gatherer) cache(s cache.Stats) {
 	g.gauge("lastgood_cache_size_bytes", "The cache's budget.", float64(s.Size))
 	g.gauge("lastgood_cache_used_bytes", "Of the cache's budget, what is in use.", float64(s.Bytes))
 	g.gauge("lastgood_cache_entries", "Entries in the cache.", float64(s.Entries))
@@ -191,6 +198,9 @@ func (a *App) gatherCache(g gatherer) {
 		g.count("lastgood_cache_lookups_total", "Look-ups of one name and type; a question may need several.", l.n, "result", l.result)
 	}
 	g.count("lastgood_cache_puts_total", "Entries stored.", s.Puts)
+	const refused = "Entries not stored."
+	g.count("lastgood_cache_refused_total", refused, s.Outranked, "reason", "outranked")
+	g.count("lastgood_cache_refused_total", refused, s.Oversize, "reason", "oversize")
 	for _, e := range []struct {
 		why string
 		n   uint64

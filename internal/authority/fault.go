@@ -134,6 +134,9 @@ func (f *Fault) parseWord(word string) error {
 			return nil
 		}
 	}
+	if word == "off" {
+		return fmt.Errorf(`fault "off" stands alone: it ends every fault`)
+	}
 	var known []string
 	for _, w := range FaultWords() {
 		known = append(known, w.Word)

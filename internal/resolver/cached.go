@@ -20,7 +20,7 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 	name, fits := q.Name, true
 	for range r.cnameHops + 1 {
 		hit, ok := r.cache.Lookup(reader, q.Arrival, name, q.Type)
-		if !ok || hit.State(q.Arrival) != stale.Fresh {
+		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type) {
 			break
 		}
 		last := hit.Kind() != cache.Data || hit.Type() == q.Type

@@ -226,7 +226,7 @@ func (r *Resolver) already(f *flight) bool {
 	now := r.clock.Now()
 	rd := r.readers.Get().(*cache.Reader)
 	defer r.readers.Put(rd)
-	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh {
+	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh && speaks(&hit, f.key.typ) {
 		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}}
 		return true
 	}

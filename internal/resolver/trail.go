@@ -166,7 +166,7 @@ func (t *trail) known(now clock.Mono) (Hop, bool) {
 	}
 	rd := t.r.readers.Get().(*cache.Reader)
 	defer t.r.readers.Put(rd) // steps are made of copies
-	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok {
+	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type) {
 		return t.step(hit.Entry()), true
 	}
 	for up := t.name; !up.IsRoot(); {
@@ -176,6 +176,13 @@ func (t *trail) known(now clock.Mono) (Hop, bool) {
 		}
 	}
 	return Hop{}, false
+}
+
+// speaks tells whether what the cache has for a name is of use to a question of
+// a type. A DS record is the parent's (RFC 4035 §2.4), and an alias at the same
+// name may be the child's, wrong as it is at the top of a zone: it is asked for.
+func speaks(hit *cache.Hit, t wire.Type) bool {
+	return t != wire.TypeDS || hit.Kind() != cache.Data || hit.Type() == wire.TypeDS
 }
 
 // among finds the hop in a list of entries.

@@ -130,6 +130,12 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addre
 	for _, z := range zones(c) {
 		own = append(own, z.Name)
 	}
+	local := localZones(c)
+	for _, z := range local {
+		if z.Kind == resolver.LocalTransparent || z.Kind == resolver.LocalTypeTransparent {
+			own = append(own, z.Name) // its names are resolved as usual, says the configuration
+		}
+	}
 	kept := cachedZones(c)
 	return resolver.Options{
 		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Events: events,
@@ -137,9 +143,26 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addre
 		ReplyBytes: int64(c.Limits.ReplyBytes), CNAMEHops: c.Limits.CNAMEHops,
 		Depth: c.Limits.Depth, Flights: c.Limits.Flights,
 		Minimal: c.Recursion.MinimalResponses, SpecialNames: c.Recursion.SpecialNames, NotSpecial: own,
+		LocalZones: local, LocalData: c.LocalData,
+		PrivateAddresses: c.Recursion.PrivateAddresses, PrivateDomains: c.Recursion.PrivateDomains,
 		Uncached: func(name dnsname.Name) bool { return uncached(kept, name) },
 		Panicked: a.panicked,
 	}
+}
+
+// localKinds are the types of local zones as the configuration calls them.
+var localKinds = map[string]resolver.LocalKind{ // constant in effect
+	"transparent": resolver.LocalTransparent, "type-transparent": resolver.LocalTypeTransparent,
+	"static": resolver.LocalStatic, "refuse": resolver.LocalRefuse,
+	"nxdomain": resolver.LocalNXDomain, "redirect": resolver.LocalRedirect,
+}
+
+func localZones(c *config.Config) []resolver.LocalZone {
+	list := make([]resolver.LocalZone, len(c.LocalZones))
+	for i, z := range c.LocalZones {
+		list[i] = resolver.LocalZone{Name: z.Zone, Kind: localKinds[z.Type]}
+	}
+	return list
 }
 
 // cachedZones tells of the configured zones whether what they hold is cached.

@@ -108,6 +108,7 @@ func (g gatherer) flights(s resolver.Stats) {
 	g.count("lastgood_flight_loops_total", "Waits refused because name servers needed each other.", s.LoopsRefused)
 	g.count("lastgood_flight_restarts_total", "Resolutions begun again after another question's budget had ended them.", s.Restarts)
 	g.count("lastgood_failures_remembered_total", "Questions answered from the memory of a failure (RFC 9520).", s.Remembered)
+	g.count("lastgood_private_answers_total", "Answers from which private addresses were removed.", s.Private)
 	for _, code := range slices.Sorted(maps.Keys(s.Failures)) {
 		g.count("lastgood_failures_total", "Resolutions that failed, by cause (extended error).", s.Failures[code], "ede", strconv.Itoa(int(code)), "cause", code.String())
 	}

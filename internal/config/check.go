@@ -23,6 +23,7 @@ func (r *reader) crossChecks() {
 			"recursion.ipv6", "recursion.ipv4")
 	}
 	r.checkZones()
+	r.checkLocal()
 }
 
 // failAt notes a mistake at the first of the keys that the file has.

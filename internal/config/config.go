@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 )
 
 // Config is a whole configuration. Every field has exactly one row in the
@@ -33,6 +34,9 @@ type Config struct {
 	DNSSEC    DNSSEC
 	Forward   []Forward
 	Stub      []Stub
+
+	LocalZones []LocalZone
+	LocalData  []rrset.Set // one record each
 }
 
 // Clients says who may ask.
@@ -109,6 +113,8 @@ type Recursion struct {
 	IPv6              bool
 	SpecialNames      bool
 	DoNotQuery        []netip.Prefix
+	PrivateAddresses  []netip.Prefix
+	PrivateDomains    []dnsname.Name
 }
 
 // Limits are the work budgets, and the bounds of queues and connections.
@@ -175,6 +181,13 @@ type Stub struct {
 	Servers  []Endpoint
 	Fallback bool
 	Cache    bool
+}
+
+// LocalZone says what becomes of the names below Zone that the local data does
+// not answer for.
+type LocalZone struct {
+	Zone dnsname.Name
+	Type string // transparent, type-transparent, static, refuse, nxdomain, redirect
 }
 
 // Default returns the configuration that an empty file gives. The caller owns

@@ -57,7 +57,7 @@ func TestExampleItems(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, strings.Join(doc, ""))
 	}
-	if len(c.Forward) != 1 || len(c.Stub) != 1 || len(c.Stale.Zones) != 1 {
+	if len(c.Forward) != 1 || len(c.Stub) != 1 || len(c.Stale.Zones) != 1 || len(c.LocalZones) != 1 {
 		t.Errorf("items are missing: %+v", c)
 	}
 }

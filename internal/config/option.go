@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 )
 
 // Option is one row of the option table: all there is to say about a key.
@@ -80,6 +81,8 @@ func (o *Option) Type() string {
 		return "list of servers"
 	case *[]dnsname.Name:
 		return "list of domain names"
+	case *[]rrset.Set:
+		return "list of records"
 	case *[]string:
 		return "list of strings"
 	case *string:
@@ -122,6 +125,8 @@ func newItem(list string) any {
 			return new(Forward)
 		case *[]Stub:
 			return new(Stub)
+		case *[]LocalZone:
+			return new(LocalZone)
 		}
 	}
 	return nil

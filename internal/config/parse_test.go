@@ -84,8 +84,8 @@ func TestMessages(t *testing.T) {
 		// YAML that is broken, or too clever.
 		{"cache: {size: 1GiB", `f:1: not YAML: did not find expected ',' or '}'; see whether brackets, quotes and indentation match`},
 		{"cache:\n\tsize: 1GiB", `f:2: not YAML: found character that cannot start any token; the line begins with a tab; indent with spaces`},
-		{"listen", `f:1: has to hold keys, not a single value; write one below the other: listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub`},
-		{"a: &x [1]\nlisten: *x", "f:1: unknown key \"a\"; keys here are listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub\n" +
+		{"listen", `f:1: has to hold keys, not a single value; write one below the other: listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub, local-data, local-zones`},
+		{"a: &x [1]\nlisten: *x", "f:1: unknown key \"a\"; keys here are listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub, local-data, local-zones\n" +
 			`f:2: listen: anchors (&) and aliases (*) are not supported; write the value itself, in quotes if it begins with & or *`},
 		{"cache: &c {size: 1GiB}", `f:1: cache: anchors (&) and aliases (*) are not supported; write the value itself, in quotes if it begins with & or *`},
 		{"cache: {size: !!str 1GiB}", `f:1: cache.size: tags (!) are not supported; write the value itself, in quotes if it begins with !`},
@@ -93,7 +93,7 @@ func TestMessages(t *testing.T) {
 		{"? [a]\n: b", `f:1: a key has to be a word, not a list`},
 		{"cache: {size: 1}\nlimits: {depth: x}\nfoo: 1", "f:1: cache.size: \"1\" has no unit; write 1MiB\n" +
 			"f:2: limits.depth: \"x\" is no whole number; write digits only, such as 50\n" +
-			`f:3: unknown key "foo"; keys here are listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub`},
+			`f:3: unknown key "foo"; keys here are listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub, local-data, local-zones`},
 	} {
 		c, err := Parse("f", []byte(test.doc))
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 )
 
 // reader fills a Config from YAML nodes and collects what is wrong.
@@ -140,6 +141,8 @@ func (r *reader) value(o *Option, field any, n *yaml.Node) {
 		list(r, o, p, n, parseName)
 	case *[]string:
 		list(r, o, p, n, o.parseString)
+	case *[]rrset.Set:
+		list(r, o, p, n, parseRecord)
 	case *[]Endpoint:
 		list(r, o, p, n, o.parseEndpoint)
 	case *[]StaleZone:
@@ -150,6 +153,8 @@ func (r *reader) value(o *Option, field any, n *yaml.Node) {
 		mappings(r, o, p, n, Forward{Cache: true})
 	case *[]Stub:
 		mappings(r, o, p, n, Stub{Cache: true})
+	case *[]LocalZone:
+		mappings(r, o, p, n, LocalZone{})
 	default:
 		panic(fmt.Sprintf("config: no parser for %s (%T)", o.Key, field))
 	}

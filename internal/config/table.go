@@ -19,6 +19,7 @@ var table = slices.Concat(
 	tableRoot,
 	tableDNSSEC,
 	tableZones,
+	tableLocal,
 )
 
 // tlsLater are the encrypted transports.
@@ -186,6 +187,20 @@ var tableRecursion = []Option{
 		Help:     "Addresses that are never asked, whatever a delegation says.",
 		Examples: []string{`[]`, `["127.0.0.0/8", "10.0.0.0/8"]`},
 		field:    in(func(c *Config) *[]netip.Prefix { return &c.Recursion.DoNotQuery }),
+	},
+	{
+		Key: "recursion.private-addresses", Default: `[]`,
+		Help: "Addresses that public names must not lead to (DNS rebinding): A, AAAA, HTTPS and SVCB records with them are removed from answers, also where IPv6 addresses embed them (::ffff:0:0/96, 64:ff9b::/96).",
+		Examples: []string{
+			`["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "0.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128", "::/128"]`,
+		},
+		field: in(func(c *Config) *[]netip.Prefix { return &c.Recursion.PrivateAddresses }),
+	},
+	{
+		Key: "recursion.private-domains", Default: `[]`,
+		Help:     "Names that may have private addresses, and all names below them; so may local data. Of an answer both the name asked for and the one that has the address must be such. Forward and stub zones are not by themselves.",
+		Examples: []string{`["corp.example.", "consul."]`},
+		field:    in(func(c *Config) *[]dnsname.Name { return &c.Recursion.PrivateDomains }),
 	},
 }
 

@@ -26,6 +26,9 @@ type Hop struct {
 	Entry  cache.Entry
 	Alias  dnsname.Name // owner of the synthesised CNAME, "" when Entry is no DNAME
 	Target dnsname.Name // where an alias leads, "" at the chain's end
+
+	local   bool // from the configuration
+	refused bool // by it: the end of a chain that is not answered
 }
 
 // TTL is what is left of an entry's life at a moment, in seconds, rounded up:

@@ -19,6 +19,12 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 	mark := b.Mark()
 	name, fits := q.Name, true
 	for range r.cnameHops + 1 {
+		if own, ok := r.local.find(name, q.Type); ok {
+			if name == q.Name {
+				return own.write(q, b)
+			}
+			break // an alias leads to it
+		}
 		hit, ok := r.cache.Lookup(reader, q.Arrival, name, q.Type)
 		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type) {
 			break
@@ -26,6 +32,9 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		last := hit.Kind() != cache.Data || hit.Type() == q.Type
 		if !last && q.DO && hit.ProofLen() > 0 {
 			break // an alias made of a wildcard: its proof goes behind the whole chain
+		}
+		if last && hit.Kind() == cache.Data && r.hides(q, name, &hit) {
+			break
 		}
 		fits = fits && writeHit(b, name, &hit, q)
 		if last {
@@ -39,6 +48,12 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 	}
 	b.Rewind(mark)
 	return Outcome{}, false
+}
+
+// hides tells whether an answer holds private addresses that are to be removed.
+func (r *Resolver) hides(q *Query, name dnsname.Name, hit *cache.Hit) bool {
+	p := r.private
+	return p != nil && concerns(q.Type) && p.found(q.Type, hit.Data()) && !(p.trusts(q.Name) && p.trusts(name))
 }
 
 // target copies where the alias leads to buf, lower case; 0 when it is malformed.

@@ -34,9 +34,15 @@ func (r *Resolver) extraAddresses(a *Answer, set *rrset.Set) {
 
 // freshSet reads an RRset from the cache, its TTL what is left.
 func (r *Resolver) freshSet(a *Answer, name dnsname.Name, t wire.Type) (rrset.Set, bool) {
+	if _, ok := r.local.find(name, t); ok {
+		return rrset.Set{}, false
+	}
 	var rd cache.Reader
 	hit, ok := r.cache.Lookup(&rd, a.At, name, t)
 	if !ok || hit.Kind() != cache.Data || hit.Type() != t {
+		return rrset.Set{}, false
+	}
+	if p := r.private; p != nil && p.found(t, hit.Data()) && !(p.trusts(a.Chain[0].Entry.Name) && p.trusts(name)) {
 		return rrset.Set{}, false
 	}
 	e := hit.Entry()

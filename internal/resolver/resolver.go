@@ -53,6 +53,16 @@ type Options struct {
 	// nil: all of it may.
 	Uncached func(dnsname.Name) bool
 
+	// LocalZones and LocalData are answered from the configuration, before anything
+	// else and to clients only: name servers are found as if they were not there.
+	LocalZones []LocalZone
+	LocalData  []rrset.Set
+
+	// PrivateAddresses are removed from answers, except where the name asked for
+	// and the name that has them are at or below PrivateDomains.
+	PrivateAddresses []netip.Prefix
+	PrivateDomains   []dnsname.Name
+
 	// Panicked hears of a programmer's error that a flight died of; without it
 	// the program ends.
 	Panicked func(value any, stack []byte)
@@ -72,6 +82,8 @@ type Resolver struct {
 	depth     int
 	minimal   bool
 	special   *specialNames
+	local     *localNames
+	private   *privateNets
 	uncached  func(dnsname.Name) bool
 	panicked  func(any, []byte)
 
@@ -92,6 +104,8 @@ func New(o Options) *Resolver {
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
 		minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights),
 	}
+	r.local = newLocalNames(o.LocalZones, o.LocalData)
+	r.private = newPrivateNets(o.PrivateAddresses, o.PrivateDomains)
 	if o.SpecialNames {
 		r.special = newSpecialNames(o.NotSpecial)
 	}
@@ -111,11 +125,15 @@ func (r *Resolver) Close() {
 // Resolve answers a question, at the latest when the resolution deadline after
 // the question's arrival has passed or ctx ends.
 func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
-	if q.Type == wire.TypeANY {
+	own, local := r.local.find(q.Name, q.Type)
+	switch {
+	case q.Type == wire.TypeANY && !(local && own.set == nil && (own.refused || own.kind == cache.NXDomain)):
 		return r.any(&q)
-	}
-	if a := r.special.answer(&q, r.clock.Now()); a != nil {
-		return a
+	case local:
+	default:
+		if a := r.special.answer(&q, r.clock.Now()); a != nil {
+			return a
+		}
 	}
 	if !q.RD {
 		return r.fromCache(&q)

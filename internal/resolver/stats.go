@@ -16,11 +16,12 @@ type Stats struct {
 	Restarts       uint64 // of questions whose joined flight ended on another's budget
 	Remembered     uint64 // answered from the failure table
 	BudgetHits     uint64
+	Private        uint64              // answers from which private addresses were removed
 	Failures       map[ede.Code]uint64 // of flights, by cause
 }
 
 type counters struct {
-	restarts, remembered, tooMany, budget atomic.Uint64
+	restarts, remembered, tooMany, budget, private atomic.Uint64
 }
 
 // failureCounters counts by extended error; codes beyond the array share the last place.
@@ -34,7 +35,7 @@ func (f *failureCounters) count(c ede.Code) {
 func (r *Resolver) Stats() Stats {
 	s := Stats{
 		Restarts: r.stats.restarts.Load(), Remembered: r.stats.remembered.Load(),
-		BudgetHits: r.stats.budget.Load(), Failures: map[ede.Code]uint64{},
+		BudgetHits: r.stats.budget.Load(), Private: r.stats.private.Load(), Failures: map[ede.Code]uint64{},
 	}
 	for i := range r.failures {
 		if n := r.failures[i].Load(); n > 0 {

@@ -64,7 +64,11 @@ func (t *trail) visited(name dnsname.Name) bool {
 }
 
 func (t *trail) finish(last Hop) *Answer {
-	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO}
+	if last.refused {
+		return failed(true, t.tell...)
+	}
+	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local}
+	t.protect(a)
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
 		a.Rcode = wire.RcodeNXDomain
@@ -152,11 +156,19 @@ func (r *Resolver) unflown(err error) *Answer {
 	return failed(false, e)
 }
 
-// known looks for the hop among the special names, to which an alias or a name
+// known looks for the hop in the local data and among the special names, to which an alias or a name
 // server's name may lead (RFC 7686 §2: nothing is looked up), in what the
 // flights brought and in the cache, the name itself first, then a DNAME above
 // it (RFC 6672 §3.2).
 func (t *trail) known(now clock.Mono) (Hop, bool) {
+	if t.job.depth == 0 {
+		if own, ok := t.r.local.find(t.name, t.q.Type); ok {
+			if own.blocked {
+				t.tell = append(t.tell, errBlocked())
+			}
+			return own.hop(t.name, t.q.Type, now), true
+		}
+	}
 	if a := t.r.special.answer(&Query{Name: t.name, Type: t.q.Type}, now); a != nil {
 		t.tell = append(t.tell, a.Errors...)
 		return a.Chain[0], true

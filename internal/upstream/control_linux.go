@@ -6,14 +6,16 @@ import "syscall"
 // headers: no DF, and forged "fragmentation needed" messages are not believed.
 const pmtudiscOmit = 5
 
-// udpControl sets a UDP socket's options. A kernel that does not know them does
-// without: they harden, nothing depends on them.
+// setUDPOptions sets a UDP socket's options. A kernel that does not know them
+// does without: they harden, nothing depends on them.
+func setUDPOptions(v6 bool, fd int) {
+	if v6 {
+		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER, pmtudiscOmit)
+		return
+	}
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, pmtudiscOmit)
+}
+
 func udpControl(network, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) {
-		if network == "udp6" {
-			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IPV6, syscall.IPV6_MTU_DISCOVER, pmtudiscOmit)
-			return
-		}
-		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, pmtudiscOmit)
-	})
+	return c.Control(func(fd uintptr) { setUDPOptions(network == "udp6", int(fd)) })
 }

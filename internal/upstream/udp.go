@@ -3,9 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
-	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
@@ -15,32 +13,26 @@ import (
 // bitTC is the TC bit in the header's third octet.
 const bitTC = 2
 
-// longAgo is a deadline that has passed on every clock, simulated ones too.
-var longAgo = time.Unix(1, 0)
-
 // udp sends the question on a socket of its own and waits for what belongs to
 // it.
 func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 	if !x.u.acquire() {
 		return arrival{}, x.fail(event.Budget, "not sent", errSockets)
 	}
-	conn, err := x.u.opt.Network.DialUDP(ctx, x.q.Server)
+	conn, err := x.u.dialDatagrams(ctx, x.q.Server)
 	if err != nil {
 		x.u.release()
 		x.refund()
 		return arrival{}, x.netFail(ctx, "open socket", err)
 	}
 	s := &socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte)}
-	stop := context.AfterFunc(ctx, s.interrupt)
 	s.at = x.sent()
 	x.u.counts.sentUDP.Add(1)
 	if _, err := conn.Write(x.m.msg); err != nil {
-		stop()
 		s.close()
 		return arrival{}, x.netFail(ctx, "send", err)
 	}
-	got, err := x.listen(s)
-	stop()
+	got, err := x.listen(ctx, s)
 	if err != nil && ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		x.linger(s)
 		return arrival{}, x.netFail(ctx, "wait", err)
@@ -55,13 +47,10 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 // socket is a UDP socket with one question on it.
 type socket struct {
 	u    *Upstream
-	conn net.Conn
+	conn datagrams
 	buf  *[maxUDPSize + 1]byte
 	at   clock.Mono // when the question was sent
 }
-
-// interrupt ends a Read.
-func (s *socket) interrupt() { _ = s.conn.SetReadDeadline(longAgo) }
 
 func (s *socket) close() {
 	_ = s.conn.Close()
@@ -70,11 +59,12 @@ func (s *socket) close() {
 	s.u.release()
 }
 
-// listen reads until something belongs to the question or too much did not.
-func (x *exchange) listen(s *socket) (arrival, error) {
+// listen reads until something belongs to the question, too much did not, or
+// ctx ends.
+func (x *exchange) listen(ctx context.Context, s *socket) (arrival, error) {
 	c := &x.u.counts
 	for wrong := 0; ; {
-		n, err := s.conn.Read(s.buf[:])
+		n, err := s.conn.ReadUntil(ctx, s.buf[:], 0)
 		if err != nil {
 			return arrival{}, err
 		}
@@ -123,14 +113,12 @@ func (x *exchange) linger(s *socket) {
 		s.close()
 		return
 	}
-	_ = s.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer u.lingers.Add(-1)
 		defer s.close()
 		ctx, cancel := context.WithTimeout(u.lifetime, lingerFor)
 		defer cancel()
-		defer context.AfterFunc(ctx, s.interrupt)()
-		if got, err := x.listen(s); err == nil && !got.flood {
+		if got, err := x.listen(ctx, s); err == nil && !got.flood {
 			u.counts.late.Add(1)
 		}
 	}()

@@ -80,7 +80,7 @@ func New(o Options) *Upstream {
 		o.Random = new(entropy).Read
 	}
 	if o.Network == nil {
-		o.Network = System{Random: o.Random}
+		o.Network = newKernel(o.Random)
 	}
 	if o.UDPSize <= 0 {
 		o.UDPSize = defaultUDPSize
@@ -110,6 +110,9 @@ func (u *Upstream) Close() {
 	u.end()
 	for _, c := range u.pool.close() {
 		u.hangUp(c)
+	}
+	if d, ok := u.opt.Network.(datagramDialer); ok {
+		d.close()
 	}
 }
 

@@ -1,0 +1,68 @@
+package upstream
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// datagrams is a connected UDP socket with a local port of its own: it hears
+// only its server, and fails with what ICMP said. It belongs to one goroutine.
+type datagrams interface {
+	Write(b []byte) (int, error)
+	// ReadUntil reads one datagram, at most the first len(b) octets of it. It
+	// fails with os.ErrDeadlineExceeded once ctx has ended or, unless wait is 0,
+	// so much time has passed; reading may go on after that.
+	ReadUntil(ctx context.Context, b []byte, wait time.Duration) (int, error)
+	Close() error
+}
+
+// datagramDialer is what a Network may be that has sockets cheaper than those
+// of package net.
+type datagramDialer interface {
+	dialDatagrams(to netip.AddrPort) (datagrams, error)
+	close()
+}
+
+// dialDatagrams opens a UDP socket to a server.
+func (u *Upstream) dialDatagrams(ctx context.Context, to netip.AddrPort) (datagrams, error) {
+	if d, ok := u.opt.Network.(datagramDialer); ok && to.Addr().Zone() == "" {
+		return d.dialDatagrams(to)
+	}
+	c, err := u.opt.Network.DialUDP(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return conn{c, u}, nil
+}
+
+// longAgo is a deadline that has passed on every clock, simulated ones too.
+var longAgo = time.Unix(1, 0)
+
+// conn makes datagrams of a connection of package net.
+type conn struct {
+	net.Conn
+	u *Upstream
+}
+
+// ReadUntil reads one datagram; see datagrams.
+func (c conn) ReadUntil(ctx context.Context, b []byte, wait time.Duration) (int, error) {
+	var until time.Time
+	if wait > 0 {
+		until = c.u.opt.Clock.Deadline(wait)
+	}
+	if err := c.SetReadDeadline(until); err != nil {
+		return 0, err
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = c.SetReadDeadline(longAgo)
+		close(interrupted)
+	})
+	n, err := c.Read(b)
+	if !stop() {
+		<-interrupted // or it would interrupt a later Read
+	}
+	return n, err
+}

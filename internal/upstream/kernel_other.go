@@ -1,0 +1,5 @@
+//go:build !linux
+
+package upstream
+
+func newKernel(random func([]byte)) Network { return System{Random: random} }

@@ -40,6 +40,9 @@ func classify(m *message, a asked) class {
 	default:
 		return class{outcome: outcomeOf(m.rcode), text: "said " + m.rcode.String()}
 	}
+	if m.broken != "" {
+		return class{outcome: event.Garbage, text: m.broken}
+	}
 	c := class{chain: follow(m.answer, a.Name, a.Type, a.zone, a.hops)}
 	switch {
 	case m.rcode == wire.RcodeYXDomain && !c.chain.tooLong:

@@ -25,6 +25,9 @@ type message struct {
 	// servers or authority says that it is not one of this zone.
 	strayNS, straySOA bool
 	cutOff            bool // a section had more records than are read
+	// broken: why what it says is not to be believed though it could be read: the
+	// answer section, or who is referred to, is not whole.
+	broken string
 }
 
 // drop notes that something of the reply is not believed.
@@ -90,7 +93,9 @@ func (g *grouper) add(r wire.Record, asked wire.Type) {
 		return
 	}
 	if g.records++; g.records > g.lim.Records {
-		g.m.cutOff = true
+		if g.m.cutOff = true; g.section == wire.AnswerSection {
+			g.m.broken = "has more records than are accepted" // part of a set is no answer (RFC 2181 §5)
+		}
 		g.m.drop(g.section, owner, r.Type, "too many records")
 		return
 	}
@@ -105,6 +110,9 @@ func (g *grouper) add(r wire.Record, asked wire.Type) {
 	data, err := r.AppendRdata(g.buf[:0])
 	g.buf = data[:0]
 	if err != nil || !wellFormed(r.Type, data) {
+		if g.section != wire.AdditionalSection {
+			g.m.broken = "has malformed data"
+		}
 		g.m.drop(g.section, owner, r.Type, "malformed data")
 		return
 	}

@@ -148,6 +148,9 @@ func (x *exchange) judge(got *arrival) (done bool, err *Error) {
 	case got.fit == malformed:
 		c.garbage.Add(1)
 		return false, x.fail(event.Garbage, "malformed reply", nil)
+	case got.reply.View.TC():
+		c.garbage.Add(1) // more than any message holds: what is there is not all (RFC 2181 §9)
+		return false, x.fail(event.Garbage, "reply cut short", nil)
 	}
 	x.learnCase(got.fit)
 	if x.flooded && x.u.opt.Infra.LearnTCP(got.reply.At, x.q.Server, true) {

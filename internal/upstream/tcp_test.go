@@ -175,6 +175,7 @@ func TestNonsenseOverTCP(t *testing.T) {
 			return [][]byte{msg[:len(msg)-3]}
 		},
 		"too large": answers(reply{}, reply{size: 3000}),
+		"truncated": answers(reply{}, reply{tc: true}),
 		"empty":     func(q seen) [][]byte { return [][]byte{{}} },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"lastgood/internal/authority"
+	"lastgood/internal/dnsname"
 	"lastgood/internal/simauth"
 	"lastgood/internal/wire"
 )
@@ -19,15 +20,18 @@ type canned struct {
 	name, typ string // "*" fits all
 	left      int    // times, -1 for ever
 	delay     time.Duration
-	cut       int // octets of the reply that are sent, 0: all
+	cut       int // octets of the reply that are sent, 0: all, cutByName: see there
 	forged    int // replies with a wrong id before it
 	raw       []byte
+	tail      []byte // behind the true question, as one answer record
 	drop      bool
 	msg       *dns.Msg // nil: the truth
 }
 
-// maxForged bounds forged=N.
-const maxForged = 10000
+const (
+	maxForged = 10000 // bounds forged=N
+	cutByName = -1    // the number in the question's first label says where
+)
 
 // newCanned reads a reply statement.
 func newCanned(st *step) (c *canned, server string, err error) {
@@ -35,7 +39,7 @@ func newCanned(st *step) (c *canned, server string, err error) {
 		return nil, "", fmt.Errorf("reply SERVER NAME TYPE [option…]")
 	}
 	c = &canned{name: st.words[1], typ: strings.ToUpper(st.words[2]), left: -1}
-	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= drop")
+	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= drop")
 	if err != nil {
 		return nil, "", err
 	}
@@ -46,12 +50,16 @@ func newCanned(st *step) (c *canned, server string, err error) {
 		case "delay":
 			c.delay, err = time.ParseDuration(text)
 		case "cut":
-			c.cut, err = strconv.Atoi(text)
+			if c.cut = cutByName; text != "%" {
+				c.cut, err = strconv.Atoi(text)
+			}
 		case "forged":
 			c.forged, err = strconv.Atoi(text)
 			c.forged = min(c.forged, maxForged)
 		case "raw":
 			c.raw, err = hex.DecodeString(text)
+		case "tail":
+			c.tail, err = hex.DecodeString(text)
 		case "drop":
 			c.drop = true
 		}
@@ -158,7 +166,13 @@ func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reac
 	if c.msg != nil {
 		scripts = append(scripts, simauth.Edit(c.say))
 	}
-	if c.cut > 0 {
+	if c.tail != nil {
+		scripts = append(scripts, simauth.Mutate(c.behindQuestion))
+	}
+	switch {
+	case c.cut == cutByName:
+		scripts = append(scripts, simauth.Prefix(numberIn(x.Name)))
+	case c.cut > 0:
 		scripts = append(scripts, simauth.Prefix(c.cut))
 	}
 	if c.forged > 0 {
@@ -168,6 +182,28 @@ func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reac
 		re = script(x, re)
 	}
 	return re
+}
+
+// behindQuestion puts the tail behind header and question of a reply.
+func (c *canned) behindQuestion(query wire.View, reply []byte) []byte {
+	question, ok := query.Question()
+	if !ok {
+		return reply
+	}
+	header := append([]byte(nil), reply[:wire.HeaderLen]...)
+	copy(header[6:], []byte{0, 1, 0, 0, 0, 0}) // one record in the answer section
+	msg := append(header, reply[wire.HeaderLen:][:len(question.Name)+4]...)
+	return append(msg, c.tail...)
+}
+
+// numberIn is the number in a name's first label.
+func numberIn(name dnsname.Name) int {
+	label, _, _ := strings.Cut(name.String(), ".")
+	n, err := strconv.Atoi(strings.TrimLeft(label, "abcdefghijklmnopqrstuvwxyz-"))
+	if err != nil {
+		return 1 << 16
+	}
+	return n
 }
 
 // say puts the script's reply in place of the true one; OPT stays.

@@ -45,15 +45,19 @@
 //	ask NAME TYPE [option…] [&]    ask, and wait for the reply (not with &)
 //	wait                           for all that were asked with &
 //	flood N NAME TYPE [option…]    N clients ask the same at one instant
-//	series N NAME TYPE [option…]   N questions one after the other, % in the name is the number
+//	series N NAME TYPE [every=10ms] [option…] [&]
+//	    N questions one after the other, % in the name is the number; or one in
+//	    each interval, whether the last one is answered or not
 //	raw HEX… [tcp|conn=ID]         send any octets
 //	check                          expectations about what happened since the latest mark
 //	mark                           counting for check begins here
 //	fault SERVER FAULT [zone=Z]    misbehave from now on (authority.Fault), "off" ends it
-//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [drop]
+//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [tail=HEX] [drop]
 //	    what a server says instead of the truth; * is any name or type; beneath
 //	    it rcode, flags, answer, authority and additional lines. Without those
-//	    the true reply is cut, delayed, or comes after forged ones.
+//	    the true reply is cut, delayed, or comes after forged ones. cut=% cuts it
+//	    at the number in the question's first label, raw= stands behind the true
+//	    id, tail= behind the true question as one answer record.
 //	zone ZONE FILE|none [SERVER]   replace the data of a zone now; no delegation is made up
 //	outage NAME blackhole|refuse D the machine, or the process on it, is dead for so long
 //	partition NAME / heal NAME     nothing passes between the resolver and NAME

@@ -124,7 +124,7 @@ func (w *world) doAfter(st *step) error {
 type pending struct {
 	st   *step
 	from mark
-	done chan *reply
+	done chan []*reply
 }
 
 func (w *world) doAsk(st *step) error {
@@ -160,11 +160,15 @@ func (w *world) askOrLeave(st *step, q *question, behind bool) error {
 	if !behind {
 		return w.hold(st, from, put(q))
 	}
-	p := &pending{st, from, make(chan *reply, 1)}
-	w.pending = append(w.pending, p)
-	go func() { p.done <- put(q) }()
-	time.Sleep(time.Microsecond) // it is on its way before what follows
+	w.leave(&pending{st, from, make(chan []*reply, 1)}, func() []*reply { return []*reply{put(q)} })
 	return nil
+}
+
+// leave asks in the background.
+func (w *world) leave(p *pending, ask func() []*reply) {
+	w.pending = append(w.pending, p)
+	go func() { p.done <- ask() }()
+	time.Sleep(time.Microsecond) // it is on its way before what follows
 }
 
 // wait takes the replies to what was left behind and holds them against what
@@ -174,7 +178,7 @@ func (w *world) wait() error {
 	w.pending = nil
 	var errs []error
 	for _, p := range list {
-		errs = append(errs, w.hold(p.st, p.from, <-p.done))
+		errs = append(errs, w.hold(p.st, p.from, <-p.done...))
 	}
 	return errors.Join(errs...)
 }
@@ -187,6 +191,7 @@ func (w *world) hold(st *step, from mark, replies ...*reply) error {
 			return fmt.Errorf("%w\n%s", err, show(r))
 		}
 		o.reply = r
+		w.trace.told(o)
 		if err := w.expect(st, o); err != nil {
 			return err
 		}
@@ -218,32 +223,6 @@ func (w *world) doFlood(st *step) error {
 	replies := make([]*reply, n)
 	for i := range replies {
 		replies[i] = <-done
-	}
-	return w.hold(st, from, replies...)
-}
-
-// doSeries asks one question after the other; % in the name is its number.
-func (w *world) doSeries(st *step) error {
-	if len(st.words) < 3 {
-		return errors.New("want: series N NAME TYPE [option…]")
-	}
-	n, err := strconv.Atoi(st.words[0])
-	if err != nil || n < 1 || n > maxFlooders {
-		return fmt.Errorf("%q is no number up to %d", st.words[0], maxFlooders)
-	}
-	from := w.note()
-	replies := make([]*reply, n)
-	for i := range n {
-		words := slices.Clone(st.words[1:])
-		words[0] = strings.ReplaceAll(words[0], "%", strconv.Itoa(i+1))
-		q, err := w.newQuestion(words)
-		if err == nil {
-			err = w.ready(q)
-		}
-		if err != nil {
-			return err
-		}
-		replies[i] = put(q)
 	}
 	return w.hold(st, from, replies...)
 }

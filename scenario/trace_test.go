@@ -122,6 +122,33 @@ func (t *trace) event(e event.Event) {
 	}
 }
 
+// told notes what a client got, after how long, and how much was asked for it.
+func (t *trace) told(o *outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := o.reply
+	if r.q.parsed == nil || r.msg == nil {
+		t.say(t.w.now(), "    client: no reply, or to no question: %v", r.err)
+		return
+	}
+	q := r.q.parsed.Question[0]
+	t.say(t.w.now(), "    client: %s %s %s, %d records, %d octets, ede %s, took %v, upstream %d", q.Name, dns.Type(q.Qtype),
+		dns.RcodeToString[r.msg.Rcode], len(r.msg.Answer), r.size, extended(r.msg), r.took, len(o.queries))
+}
+
+// extended lists the extended errors of a reply.
+func extended(m *dns.Msg) string {
+	var list []string
+	if opt := m.IsEdns0(); opt != nil {
+		for _, option := range opt.Option {
+			if e, ok := option.(*dns.EDNS0_EDE); ok {
+				list = append(list, fmt.Sprintf("%d (%s)", e.InfoCode, e.ExtraText))
+			}
+		}
+	}
+	return strings.Join(append(list, "none")[:max(1, len(list))], ", ")
+}
+
 // say adds a line. The lock is held.
 func (t *trace) say(at time.Duration, format string, args ...any) {
 	if len(t.lines) >= 2*maxTrace {

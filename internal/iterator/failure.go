@@ -8,6 +8,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
+	"lastgood/internal/infra"
 )
 
 // maxFailures bounds what is remembered for telling the cause.
@@ -21,12 +22,16 @@ type failure struct {
 	outcome event.Outcome
 	text    string
 	lives   bool // unreachable for this question alone: over TCP, where it needs that
+	other   bool // over TCP, which was only another way
 }
 
 // failed remembers a failure of the present question.
 func (t *task) failed(y *try, outcome event.Outcome, text string) {
+	other := y.TCP && slices.ContainsFunc(t.targets.cands, func(c infra.Candidate) bool {
+		return c.Addr == y.Addr && !c.TCP
+	})
 	if len(t.failures) < maxFailures {
-		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives})
+		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives || other, other})
 	}
 }
 
@@ -41,6 +46,9 @@ func (f *failure) sentence() string {
 	}
 	return who + " " + f.text + " for " + f.asked.Name.String() + " " + f.asked.Type.String()
 }
+
+// saidError is the least weight of a failure that is a server's own word.
+const saidError = 4
 
 // telling orders failures by how much they tell of the cause, and says as what
 // clients hear of it.
@@ -206,7 +214,7 @@ func (t *task) report(cause *ede.Error) {
 		len(t.failures) == 0,
 		t.place.zone == nil && t.all(event.Refused, event.Lame):
 		began = t.it.infra.CutFailed(now, t.place.cut, cause)
-	case !t.all(event.Timeout):
+	case t.said():
 		began = t.it.infra.NameFailed(now, t.place.cut, t.req.Name, cause)
 	}
 	if began {
@@ -223,12 +231,24 @@ func (t *task) local() bool {
 	return slices.ContainsFunc(list, func(f failure) bool { return f.outcome == event.Budget })
 }
 
+// said tells whether a server replied with an error, or sent us where nothing
+// is: the rest, silence over either transport, may be this question's fault.
+func (t *task) said() bool {
+	return slices.ContainsFunc(t.failures, func(f failure) bool {
+		weight, _ := f.telling()
+		return weight >= saidError || f.outcome == event.Unreachable && !f.other
+	})
+}
+
 // silentHere tells whether every server of the place is silent or failed in a
 // way that is as bad. Of few servers more proof is needed than of many, for
 // chance can lose a few packets in a row.
 func (t *task) silentHere() bool {
 	proof := 0
-	for _, c := range t.targets.cands {
+	for i, c := range t.targets.cands {
+		if slices.ContainsFunc(t.targets.cands[:i], func(o infra.Candidate) bool { return o.Addr == c.Addr }) {
+			continue // over TCP too
+		}
 		n := t.it.infra.Silence(t.now(), c.Addr)
 		switch {
 		case n > 0:

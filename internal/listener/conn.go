@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"container/list"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -52,7 +53,8 @@ type conn struct {
 	reserved bool       // a place is taken for the next message
 	partial  clock.Mono // when the first octet of an unfinished message came; 0: there is none
 
-	inAll, inClient place // connTable.mu
+	inAll, inClient place      // connTable.mu
+	siblings        *list.List // all of the client's, itself among them; connTable.mu
 }
 
 func newConn(l *Listener, nc net.Conn, client netip.Addr) *conn {

@@ -10,7 +10,8 @@ import (
 
 // connTable bounds the open connections, in all and of one client. When there
 // is no room, the connection that was active least recently among those that are
-// dispensable makes it. Lists are in order of filing, oldest first: a connection is filed
+// dispensable makes it, first of clients that hold more than their share: a flood
+// of connections from few addresses costs the others none. Lists are in order of filing, oldest first: a connection is filed
 // anew only when it comes up as a candidate though it was active since, so that
 // a message costs no lock.
 type connTable struct {
@@ -58,9 +59,13 @@ func (t *connTable) add(c *conn, welcome bool) (victim *conn, ok bool) {
 	mine, now := t.clients[c.key], clock.Mono(c.active.Load())
 	switch {
 	case mine != nil && mine.Len() >= t.perClient:
-		victim = oldest(mine, now, func(c *conn) *place { return &c.inClient })
+		victim, _ = oldest(mine, now, 0, func(c *conn) *place { return &c.inClient })
 	case t.all.Len() >= t.max:
-		victim = oldest(&t.all, now, func(c *conn) *place { return &c.inAll })
+		held := 0
+		if mine != nil {
+			held = mine.Len()
+		}
+		victim = t.leastMissed(now, held)
 	default:
 		t.file(c)
 		return nil, true
@@ -73,11 +78,30 @@ func (t *connTable) add(c *conn, welcome bool) (victim *conn, ok bool) {
 	return victim, true
 }
 
+// leastMissed is the connection to be closed for want of room, for a client that
+// holds some already; t.mu is held. A client's share is half the mean: many alike
+// who besiege are all above it. Who is below it goes before the busy connections
+// of those above, and nobody displaces one who holds no more than his share and
+// no more than they do.
+func (t *connTable) leastMissed(now clock.Mono, held int) *conn {
+	share := t.all.Len() / max(2*len(t.clients), 1)
+	idle, busy := oldest(&t.all, now, share, func(c *conn) *place { return &c.inAll })
+	switch {
+	case idle != nil && idle.siblings.Len() > share:
+		return idle
+	case busy != nil && held < share:
+		return busy
+	case idle != nil && idle.siblings.Len() <= held:
+		return nil
+	}
+	return idle
+}
+
 // shed takes the connection out that was idle longest; nil when none is idle.
 func (t *connTable) shed(now clock.Mono) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	victim := oldest(&t.all, now, func(c *conn) *place { return &c.inAll })
+	victim := t.leastMissed(now, 0)
 	if victim != nil {
 		t.drop(victim)
 	}
@@ -99,6 +123,7 @@ func (t *connTable) file(c *conn) {
 		t.clients[c.key] = mine
 	}
 	now := clock.Mono(c.active.Load())
+	c.siblings = mine
 	c.inAll = place{t.all.PushBack(c), now}
 	c.inClient = place{mine.PushBack(c), now}
 }
@@ -117,18 +142,33 @@ func (t *connTable) drop(c *conn) {
 	c.inAll, c.inClient = place{}, place{}
 }
 
-// oldest looks for the dispensable connection that was active least recently.
-// It looks at each at most twice.
-func oldest(l *list.List, now clock.Mono, at func(*conn) *place) *conn {
+// oldest looks for the dispensable connection that was active least recently, of
+// a client with more than share connections if there is such a one; busy is one
+// of such a client that is not dispensable. It looks at each at most twice.
+func oldest(l *list.List, now clock.Mono, share int, at func(*conn) *place) (idle, busy *conn) {
+	e := l.Front()
 	for range 2 * l.Len() {
-		e := l.Front()
-		c := e.Value.(*conn)
-		p, active := at(c), clock.Mono(c.active.Load())
-		if active <= p.filed && c.dispensable(now) {
-			return c
+		if e == nil {
+			break // all that is left was filed anew and is no older
 		}
-		p.filed = active
-		l.MoveToBack(e)
+		c, next := e.Value.(*conn), e.Next()
+		p, active, above := at(c), clock.Mono(c.active.Load()), c.siblings.Len() > share
+		switch {
+		case active > p.filed || !c.dispensable(now):
+			if above && busy == nil && !c.dispensable(now) {
+				busy = c
+			}
+			p.filed = active
+			l.MoveToBack(e)
+			if next == nil {
+				next = l.Back()
+			}
+		case above:
+			return c, busy
+		case idle == nil:
+			idle = c
+		}
+		e = next
 	}
-	return nil
+	return idle, busy
 }

@@ -22,7 +22,8 @@
 // WaitingPerClient for one client (an IPv4 address or an IPv6 /64). At the
 // bound a UDP question is dropped (a spoofed source must not make us send), and
 // one over TCP gets SERVFAIL; both are counted. Connections: when all are
-// taken, the one that was idle longest is closed for the new one; when none is
-// idle or stuck in writing, the new one is refused. A connection that owes
+// taken, the one that was idle longest is closed for the new one, first of
+// clients who hold many (TestSiege); when none is idle or stuck in writing, the
+// new one is refused. A connection that owes
 // replies holds at most one buffer of about 80 KiB, an idle one about 1 KiB.
 package listener

@@ -1,16 +1,372 @@
 package world
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
 	"github.com/miekg/dns"
+
+	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
+	"lastgood/internal/wire"
 )
 
-type failures struct{}
+// flight is a resolution as the events tell of it.
+type flight struct {
+	id, parent event.FlightID
+	question   event.Question
+	from       time.Duration
+	until      time.Duration // forever while it runs
+	failed     bool
+	id4        string // of the cause
+	queries    int
+	bounds     []string
+}
 
-func (j *judge) readFailures() *failures { return &failures{} }
+// failures is what events tell of resolutions.
+type failures struct {
+	flights map[event.FlightID]*flight
+	of      map[event.Question][]*flight // in order of their beginning
+	bounds  []happened                   // that no flight hit
+}
 
+func (j *judge) readFailures() *failures {
+	f := &failures{flights: map[event.FlightID]*flight{}, of: map[event.Question][]*flight{}}
+	for _, e := range j.events {
+		switch x := e.Event.(type) {
+		case event.FlightStarted:
+			n := &flight{id: x.Flight, parent: x.Parent, question: x.Question, from: e.at, until: forever}
+			f.flights[x.Flight] = n
+			f.of[x.Question] = append(f.of[x.Question], n)
+		case event.FlightEnded:
+			if n := f.flights[x.Flight]; n != nil {
+				n.until, n.failed, n.queries = e.at, x.Failure != nil, x.Queries
+				if x.Failure != nil {
+					n.id4 = x.Failure.ID
+				}
+			}
+		case event.BudgetHit:
+			j.counts.bounds[x.Bound]++
+			if n := f.flights[x.Flight]; n != nil {
+				n.bounds = append(n.bounds, x.Bound)
+			} else {
+				f.bounds = append(f.bounds, e)
+			}
+		}
+	}
+	return f
+}
+
+// excuse is why there was no useful answer, from the best that there may be.
+type excuse string
+
+const (
+	none       excuse = ""           // there was one to be had
+	lossy      excuse = "lossy"      // packets were lost by chance
+	aftermath  excuse = "aftermath"  // servers were bad a while ago
+	moved      excuse = "moved"      // an old delegation, still valid, leads to bad servers
+	dead       excuse = "dead"       // the servers are bad
+	circle     excuse = "circle"     // name servers' names that depend on each other
+	loop       excuse = "loop"       // aliases in a circle, or too many
+	remembered excuse = "remembered" // a failure that may be
+	bounded    excuse = "bound"      // a bound of the work was hit, and told of
+	slow       excuse = "slow"       // some servers on the way are bad, and the time was up
+)
+
+// failure judges a reply without an answer: there must be an excuse.
 func (j *judge) failure(r *reply, m *dns.Msg) string {
-	j.counts.failures[dns.RcodeToString[m.Rcode]]++
+	e, why := j.excuse(r)
+	j.counts.failures[string(e)]++
+	if e == none {
+		return fmt.Sprintf("%s, though %s", dns.RcodeToString[m.Rcode], why)
+	}
+	if m.Rcode == dns.RcodeRefused {
+		j.counts.answers["REFUSED"]++
+	} else {
+		j.counts.answers["SERVFAIL"]++
+	}
 	return ""
 }
 
+func (j *judge) excuse(r *reply) (excuse, string) {
+	hops, circular := j.hops(r.name, r.typ, r.sent, r.came)
+	if circular {
+		return loop, ""
+	}
+	flew := false
+	for _, n := range hops {
+		for _, f := range j.failures.of[event.Question{Name: n, Type: r.typ}] {
+			if f.from <= r.came && r.sent <= f.until {
+				flew = true
+				if j.bound(f) {
+					return bounded, ""
+				}
+			}
+		}
+	}
+	if e, _ := j.hopeless(hops, r.typ, r.sent, r.came); e != none {
+		return e, ""
+	}
+	if !flew {
+		if why := j.memory(hops, r); why != "" {
+			return none, why
+		}
+		return remembered, ""
+	}
+	e, why := j.hopeless(hops, r.typ, r.sent-5*time.Minute, r.came)
+	if e != none {
+		return aftermath, ""
+	}
+	return none, "every server on the way is well: " + why
+}
+
+// bound tells whether a flight, or one that it waited for, hit a bound.
+func (j *judge) bound(f *flight) bool {
+	if len(f.bounds) > 0 {
+		return true
+	}
+	for _, g := range j.failures.flights {
+		if g.parent == f.id && g.from <= f.until && j.bound(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// memory tells why a failure may not be a remembered one, "" when it may: one of
+// the hops failed, no longer ago than failures are remembered, doubling from a
+// second to five minutes.
+func (j *judge) memory(hops []dnsname.Name, r *reply) string {
+	best := "nothing failed before"
+	for _, n := range hops {
+		row, until := 0, time.Duration(-1)
+		for _, f := range j.failures.of[event.Question{Name: n, Type: r.typ}] {
+			if f.until > r.came {
+				break
+			}
+			if !f.failed || f.from > until+5*time.Minute {
+				row = 0
+			}
+			if f.failed {
+				row++
+				until = f.until + min(time.Second<<min(row-1, 10), 5*time.Minute)
+			}
+		}
+		if row > 0 && r.sent <= until {
+			return ""
+		}
+		if row > 0 {
+			best = fmt.Sprintf("the last failure of %s, number %d in a row, may be remembered until %v", n, row, until)
+		}
+	}
+	return best
+}
+
+const maxHops = 11
+
+// hops lists the names that a question may have led to by aliases that could be
+// known or learnt in a span, and whether there may be a circle, or more than are
+// followed.
+func (j *judge) hops(name dnsname.Name, t wire.Type, from, until time.Duration) (list []dnsname.Name, circular bool) {
+	path := []dnsname.Name{}
+	seen := map[dnsname.Name]bool{}
+	var visit func(n dnsname.Name)
+	visit = func(n dnsname.Name) {
+		if slices.Contains(path, n) || len(path) > maxHops {
+			circular = true
+			return
+		}
+		if !seen[n] {
+			seen[n] = true
+			list = append(list, n)
+		}
+		if len(list) > 200 {
+			return
+		}
+		path = append(path, n)
+		for _, to := range j.targets(n, t, from, until) {
+			visit(to)
+		}
+		path = path[:len(path)-1]
+	}
+	visit(name)
+	return list, circular
+}
+
+// targets lists where aliases at a name may lead that are believed in a span.
+func (j *judge) targets(name dnsname.Name, t wire.Type, from, until time.Duration) (list []dnsname.Name) {
+	j.heard(name, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
+		for _, s := range answers(zones, name, t) {
+			if (s.kind == cname || s.kind == dname && s.to != "") && a <= until && from <= later(b, life(s.set.ttl)+slack) && !slices.Contains(list, s.to) {
+				list = append(list, s.to)
+			}
+		}
+		return false
+	})
+	return list
+}
+
+// hopeless tells whether, for all that the resolver could know, some zone on the
+// way to one of the names had no server that would have helped, all through a
+// span.
+func (j *judge) hopeless(hops []dnsname.Name, t wire.Type, from, until time.Duration) (excuse, string) {
+	var path []string
+	for _, n := range hops {
+		e, why := j.way(n, t, from, until, 0)
+		if e != none {
+			return e, why
+		}
+		path = append(path, why)
+	}
+	return none, strings.Join(path, "; ")
+}
+
+const maxDepth = 4
+
+// way judges the way to a name: every delegation on it that could be held.
+func (j *judge) way(name dnsname.Name, t wire.Type, from, until time.Duration, depth int) (excuse, string) {
+	if depth > maxDepth {
+		return circle, "too deep"
+	}
+	why := ""
+	for cut := name; ; cut = cut.Parent() {
+		if cut.IsRoot() {
+			if !slices.ContainsFunc(j.h.beliefs[cut], func(b belief) bool { return j.well(b.server, cut, t, from, until) }) {
+				return j.badly(cut, t, from, until), "the root"
+			}
+			return none, why + " ."
+		}
+		list := j.h.grants[cut]
+		good, bad := 0, 0
+		for i := range list {
+			g := &list[i]
+			if g.from > until || g.until < from {
+				continue
+			}
+			if j.granted(cut, g, t, from, until, depth) {
+				good++
+			} else {
+				bad++
+			}
+		}
+		switch {
+		case bad > 0 && good > 0:
+			return moved, cut.String()
+		case bad > 0:
+			return j.badly(cut, t, from, until), cut.String()
+		}
+		if good > 0 {
+			why += " " + cut.String()
+		}
+	}
+}
+
+// badly tells whether a zone's servers are bad for chance's sake only.
+func (j *judge) badly(cut dnsname.Name, t wire.Type, from, until time.Duration) excuse {
+	for _, b := range j.h.beliefs[cut] {
+		if b.from > until || b.until < from {
+			continue
+		}
+		if j.fine(b.server, t, from, until, true) && j.holds(b.server, cut, from, until) {
+			return lossy
+		}
+	}
+	return dead
+}
+
+// granted tells whether a delegation leads to a server that helps.
+func (j *judge) granted(cut dnsname.Name, g *grant, t wire.Type, from, until time.Duration, depth int) bool {
+	for _, d := range g.set.data {
+		host := dnsname.Name(d)
+		usable := false
+		for _, x := range j.h.addresses(host, 0) {
+			if x.from <= from && until <= x.until && j.well(j.h.byAddr[x.addr], cut, t, from, until) {
+				usable = true
+			}
+		}
+		if !usable {
+			continue
+		}
+		glue := g.version.sets[host]
+		if glue[wire.TypeA] != nil || glue[wire.TypeAAAA] != nil {
+			return true
+		}
+		if host.Under(cut) {
+			continue
+		}
+		if e, _ := j.way(host, wire.TypeA, from, until, depth+1); e == none {
+			return true
+		}
+	}
+	return false
+}
+
+// well tells whether a server would have helped with a zone all through a span.
+func (j *judge) well(server int, cut dnsname.Name, t wire.Type, from, until time.Duration) bool {
+	return j.fine(server, t, from, until, false) && j.holds(server, cut, from, until)
+}
+
+// holds tells whether a server has a zone all through a span.
+func (j *judge) holds(server int, cut dnsname.Name, from, until time.Duration) bool {
+	all := true
+	j.h.holdings(server, from, until, func(_, _ time.Duration, zones map[dnsname.Name]*version) bool {
+		all = all && zones[cut] != nil
+		return all
+	})
+	return all
+}
+
+// harmless are the authority's faults that a resolver has to cope with.
+var harmless = []string{"slow=200ms", "slow=700ms", "not-aa", "no-edns", "notimp-edns", "ignore-edns", "badvers", "mangle-case", "nxdomain-ent", "no-soa"}
+
+// fine tells whether a server has no fault all through a span that would keep it
+// from answering questions for a type.
+func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss bool) bool {
+	if j.p.servers[server].dead {
+		return false
+	}
+	tcp, needsTCP := true, t == wire.TypeTXT
+	for i := range j.p.faults {
+		f := &j.p.faults[i]
+		if !f.during(server, from, until) {
+			continue
+		}
+		switch f.kind {
+		case "blackhole", "refuse":
+			return false
+		case "loss":
+			if !butLoss {
+				return false
+			}
+			continue
+		case "forge-burst":
+			needsTCP = true
+			continue
+		case "authority":
+		default:
+			continue
+		}
+		for word := range strings.SplitSeq(f.words, ",") {
+			switch {
+			case slices.Contains(harmless, word):
+				needsTCP = needsTCP || word == "mangle-case"
+			case word == "truncate":
+				needsTCP = true
+			case word == "no-tcp" || word == "stall-tcp":
+				tcp = false
+			case word == "drop-new-types":
+				if t == wire.TypeAAAA || t == wire.TypeHTTPS {
+					return false
+				}
+			default:
+				return false
+			}
+		}
+	}
+	return tcp || !needsTCP
+}
+
+// budgets holds the upstream queries against what questions may cost.
 func (j *judge) budgets() {}

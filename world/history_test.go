@@ -36,6 +36,7 @@ type version struct {
 	names   map[dnsname.Name]bool // those that exist, empty non-terminals too
 	soa     *set                  // with the TTL of the record itself
 	minimum uint32
+	aliases bool // there are any
 	zone    *authority.Zone
 }
 
@@ -233,6 +234,7 @@ func newVersion(z *zonePlan, serial uint32, sets map[dnsname.Name]map[wire.Type]
 		}
 		for _, t := range slices.Sorted(maps.Keys(v.sets[name])) {
 			s := v.sets[name][t]
+			v.aliases = v.aliases || t == wire.TypeCNAME || t == wire.TypeDNAME
 			for _, d := range s.data {
 				records = append(records, authority.Record{Name: name, Type: t, TTL: s.ttl, Data: d})
 			}
@@ -308,6 +310,24 @@ func answer(zones map[dnsname.Name]*version, name dnsname.Name, t wire.Type) say
 		}
 	}
 	return v.answer(name, t)
+}
+
+// answers is what a server may say to a question: what its closest zone says, or
+// what another of its zones above the name says that has aliases. A server looks
+// for the target of an alias in the zone that the alias is in, and what it finds
+// there is told though it may have a closer zone.
+func answers(zones map[dnsname.Name]*version, name dnsname.Name, t wire.Type) []saying {
+	list := []saying{answer(zones, name, t)}
+	if list[0].zone == nil {
+		return list
+	}
+	for n := list[0].zone.origin; !n.IsRoot(); {
+		n = n.Parent()
+		if z := zones[n]; z != nil && z.aliases {
+			list = append(list, z.answer(name, t))
+		}
+	}
+	return list
 }
 
 func (v *version) answer(name dnsname.Name, t wire.Type) saying {

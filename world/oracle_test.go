@@ -214,26 +214,11 @@ func (x *judged) truth(owner dnsname.Name, t wire.Type, rrs []dns.RR, kind sayKi
 	}
 	best := ""
 	ok := x.heard(name, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
-		s := answer(zones, name, t)
+		asked := t
 		if kind == dname {
-			s = answer(zones, name, wire.TypeA)
+			asked = wire.TypeA
 		}
-		if s.kind == data && kind == cname { // asked for the CNAME itself
-			s.kind = cname
-		}
-		if s.kind != kind || !s.set.equal(got) || kind == dname && s.owner != owner {
-			return false
-		}
-		from, until := x.window(min(time.Duration(s.set.ttl)*time.Second, x.max), got.ttl)
-		if got.ttl > uint32(min(time.Duration(s.set.ttl)*time.Second, x.max)/time.Second) {
-			best = fmt.Sprintf("its TTL is %d, and was never more than %d", got.ttl, s.set.ttl)
-			return false
-		}
-		if a <= until && from <= later(b, x.lateness(from)) {
-			return true
-		}
-		best = fmt.Sprintf("true from %v to %v with TTL %d, so that with %d left it must have been learnt about %v", a, b, s.set.ttl, got.ttl, until)
-		return false
+		return slices.ContainsFunc(answers(zones, name, asked), func(s saying) bool { return x.fits(&s, owner, got, kind, a, b, &best) })
 	})
 	if ok {
 		if from, _ := x.window(0, 0); x.r.came-x.r.sent < 2*clientLatency+2*time.Millisecond && from > 0 {
@@ -245,6 +230,28 @@ func (x *judged) truth(owner dnsname.Name, t wire.Type, rrs []dns.RR, kind sayKi
 		best = "nobody who could be believed ever said so"
 	}
 	return fmt.Sprintf("%s is untrue: %s", brief(strings.Join(strings.Fields(rrs[0].String()), " ")), best)
+}
+
+// fits tells whether what a server says is the record set that was told, and was
+// said when its TTL tells.
+func (x *judged) fits(s *saying, owner dnsname.Name, got *set, kind sayKind, a, b time.Duration, best *string) bool {
+	said := s.kind
+	if s.kind == data && kind == cname { // asked for the CNAME itself
+		said = cname
+	}
+	if said != kind || !s.set.equal(got) || kind == dname && s.owner != owner {
+		return false
+	}
+	from, until := x.window(min(time.Duration(s.set.ttl)*time.Second, x.max), got.ttl)
+	if got.ttl > uint32(min(time.Duration(s.set.ttl)*time.Second, x.max)/time.Second) {
+		*best = fmt.Sprintf("its TTL is %d, and was never more than %d", got.ttl, s.set.ttl)
+		return false
+	}
+	if a <= until && from <= later(b, x.lateness(from)) {
+		return true
+	}
+	*best = fmt.Sprintf("true from %v to %v with TTL %d, so that with %d left it must have been learnt about %v", a, b, s.set.ttl, got.ttl, until)
+	return false
 }
 
 // lateness is how much later than it was said something may be stored: what a
@@ -305,20 +312,11 @@ func (x *judged) denial() string {
 	}
 	best := "no zone that could be believed had that SOA record"
 	if x.heard(x.at, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
-		s := answer(zones, x.at, x.r.typ)
-		if s.zone == nil || s.zone.origin.String() != soa.Hdr.Name || !slices.Equal(s.zone.soa.data[0], rdata) {
-			return false
+		for _, s := range answers(zones, x.at, x.r.typ) {
+			if x.denies(&s, soa, rdata, kind, a, b, &best) {
+				return true
+			}
 		}
-		if s.kind != kind && !(kind == nxdomain && s.kind == nodata && s.empty && x.lied("nxdomain-ent")) {
-			best = fmt.Sprintf("%s says %v of it in serial %d", s.zone.origin, s.kind, s.zone.serial)
-			return false
-		}
-		life := min(time.Duration(s.zone.negativeTTL())*time.Second, maxNegative)
-		from, until := x.window(life, soa.Hdr.Ttl)
-		if a <= until && from <= later(b, x.lateness(from)) && soa.Hdr.Ttl <= uint32(life/time.Second) {
-			return true
-		}
-		best = fmt.Sprintf("true from %v to %v with TTL %d, so that with %d left it must have been learnt about %v", a, b, life/time.Second, soa.Hdr.Ttl, until)
 		return false
 	}) {
 		if x.r.came-x.r.sent < 2*clientLatency+2*time.Millisecond {
@@ -327,6 +325,25 @@ func (x *judged) denial() string {
 		return ""
 	}
 	return fmt.Sprintf("%s %s: that there is %v is untrue by serial %d: %s", x.at, x.r.typ, kind, soa.Serial, best)
+}
+
+// denies tells whether what a server says is the denial that was told, and was said
+// when its TTL tells.
+func (x *judged) denies(s *saying, soa *dns.SOA, rdata []byte, kind sayKind, a, b time.Duration, best *string) bool {
+	if s.zone == nil || s.zone.origin.String() != soa.Hdr.Name || !slices.Equal(s.zone.soa.data[0], rdata) {
+		return false
+	}
+	if s.kind != kind && !(kind == nxdomain && s.kind == nodata && s.empty && x.lied("nxdomain-ent")) {
+		*best = fmt.Sprintf("%s says %v of it in serial %d", s.zone.origin, s.kind, s.zone.serial)
+		return false
+	}
+	life := min(time.Duration(s.zone.negativeTTL())*time.Second, maxNegative)
+	from, until := x.window(life, soa.Hdr.Ttl)
+	if a <= until && from <= later(b, x.lateness(from)) && soa.Hdr.Ttl <= uint32(life/time.Second) {
+		return true
+	}
+	*best = fmt.Sprintf("true from %v to %v with TTL %d, so that with %d left it must have been learnt about %v", a, b, life/time.Second, soa.Hdr.Ttl, until)
+	return false
 }
 
 // bare judges a denial without SOA record, which nobody may remember: it was

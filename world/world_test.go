@@ -73,6 +73,9 @@ func TestWorlds(t *testing.T) {
 				t.Errorf("world %d: %v %s: %s", seed, v.reply.came, v.reply.ask.String(), v.why)
 			}
 		}
+		if len(j.found) > 0 && *seedFlag != 0 {
+			t.Log(r.story(&j.found[0]))
+		}
 	}
 	t.Logf("%s\n%v", total.String(), time.Since(began))
 }

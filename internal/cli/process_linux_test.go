@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -152,6 +153,57 @@ func TestHangup(t *testing.T) {
 	}
 	r.answers(t)
 	r.signal(t, syscall.SIGTERM)
+	if code := r.ends(t); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// SIGTERM in the middle of load loses nothing: what the kernel had received is
+// answered, from the cache or not, over UDP and TCP.
+func TestTermUnderLoad(t *testing.T) {
+	r := launch(t, "lab", func(*exec.Cmd) {})
+	const clients, each = 8, 60
+	var all []net.Conn
+	for c := range clients {
+		conn, err := net.Dial([]string{"udp", "udp", "udp", "tcp"}[c%4], r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		all = append(all, conn)
+	}
+	r.answers(t) // the connections are accepted by now
+	for i := range each {
+		for c, conn := range all {
+			a := asking{name: dnsname.MustParse(fmt.Sprintf("n%d-%d.wild.example.com.", c, i/2)), typ: wire.TypeA} // every other one is asked twice
+			msg := a.build(uint16(i))
+			if c%4 == 3 {
+				msg = append([]byte{byte(len(msg) >> 8), byte(len(msg))}, msg...)
+			}
+			if _, err := conn.Write(msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.signal(t, syscall.SIGTERM)
+	for c, conn := range all {
+		got := 0
+		conn.SetDeadline(time.Now().Add(15 * time.Second))
+		for buf := make([]byte, 64<<10); got < each; got++ {
+			var err error
+			if c%4 == 3 {
+				if _, err = io.ReadFull(conn, buf[:2]); err == nil {
+					_, err = io.ReadFull(conn, buf[:int(buf[0])<<8|int(buf[1])])
+				}
+			} else {
+				_, err = conn.Read(buf)
+			}
+			if err != nil {
+				t.Errorf("client %d got %d answers of %d: %v", c, got, each, err)
+				break
+			}
+		}
+	}
 	if code := r.ends(t); code != exitOK {
 		t.Errorf("exit %d", code)
 	}

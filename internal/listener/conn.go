@@ -24,6 +24,9 @@ const (
 	flushAt         = 16 << 10  // octets of replies that are gathered before they are written
 	workerBuffer    = 4 << 10   // octets that a worker's gathered replies begin with
 	keptWorkerBuf   = 128 << 10 // octets of gathered replies that are kept for later
+
+	drainPause = 10 * time.Millisecond // how long a read may take of what has arrived
+	lastReads  = 256                   // that are done after the Listener stopped
 )
 
 // errGone is why a reply could not be sent on a connection that has ended.
@@ -52,6 +55,8 @@ type conn struct {
 	have     int        // octets in buf
 	reserved bool       // a place is taken for the next message
 	partial  clock.Mono // when the first octet of an unfinished message came; 0: there is none
+	drain    clock.Mono // of a Listener that stops: until when to wait for more that had arrived
+	drains   int        // and how often more had
 
 	inAll, inClient place      // connTable.mu
 	siblings        *list.List // all of the client's, itself among them; connTable.mu
@@ -183,17 +188,26 @@ func (c *conn) fill() ending {
 		if c.have > 0 && c.partial == 0 {
 			c.partial = now
 		}
-		by := c.readBy()
-		if by <= now {
+		by, stopping := c.readBy(), c.l.stopping()
+		if stopping {
+			by = c.drainBy(now)
+		}
+		switch {
+		case by <= now && stopping:
+			return byUs
+		case by <= now:
 			return c.late()
 		}
 		c.nc.SetReadDeadline(c.l.clock.Deadline(by.Sub(now)))
-		if c.l.stopping() {
-			return byUs
+		if !stopping && c.l.stopping() {
+			continue // wake may have come before the deadline
 		}
 		c.grow()
 		n, err := c.nc.Read(c.buf[c.have:])
 		c.have += n
+		if stopping && n > 0 {
+			c.drain, c.drains = 0, c.drains+1
+		}
 		switch {
 		case n > 0 || errors.Is(err, os.ErrDeadlineExceeded): // look again
 		case c.ctx.Err() != nil:
@@ -204,6 +218,16 @@ func (c *conn) fill() ending {
 			return broken
 		}
 	}
+}
+
+// drainBy is until when to look for what the kernel had received before the
+// Listener stopped: unread, it would turn the close into a reset that takes the
+// replies before it along.
+func (c *conn) drainBy(now clock.Mono) clock.Mono {
+	if c.drain == 0 && c.drains < lastReads {
+		c.drain = now.Add(drainPause)
+	}
+	return c.drain
 }
 
 // readBy is until when to wait: a message must be complete within the idle time

@@ -169,6 +169,9 @@ func (t *task) relax() bool {
 		return false
 	}
 	t.min.full = true
+	if t.leads != nil {
+		t.it.walks.learnt(t.leads, found{relax: true})
+	}
 	return true
 }
 

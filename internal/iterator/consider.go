@@ -55,7 +55,7 @@ func (t *task) passed(v *verdict) state {
 		return t.believeNXDomain(v)
 	}
 	if t.leads != nil && t.leads.key.name == v.asked.Name {
-		t.leads.passed = true
+		t.it.walks.learnt(t.leads, found{passed: true})
 	}
 	t.setAside(v)
 	t.min.passed(v.asked.Name)
@@ -97,7 +97,7 @@ func (t *task) refer(v *verdict) state {
 	d.Expiry = now.Add(time.Duration(d.TTL) * time.Second)
 	t.it.cache.PutDelegation(now, d)
 	if t.leads != nil && t.leads.key.name.Under(d.Cut) {
-		t.leads.deleg = d
+		t.it.walks.learnt(t.leads, found{deleg: d})
 	}
 	t.avoid = ""
 	t.enter(place{cut: d.Cut, deleg: d, parent: t.place.deleg})

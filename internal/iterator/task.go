@@ -75,7 +75,8 @@ type task struct {
 	current   *try                             // the one that the timer runs for, nil when there is none
 	leads     *walk                            // for others who would ask the same
 	awaits    *walk                            // of another task
-	waited    bool                             // for another task, with this question
+	vain      *walk                            // which was waited for too long
+	waits     int                              // for other tasks, with this question
 	held      bool                             // who is left to ask is dark and was asked a moment ago
 	paused    bool                             // before the next try: many wait for the servers' first reply
 	checks    atomic.Int32                     // sent, of silent servers
@@ -201,7 +202,7 @@ func (t *task) ask(q event.Question, minimised bool) {
 		t.spent[t.asked] = t.tries
 	}
 	t.endWalk()
-	t.asked, t.minimised, t.waited = q, minimised, false
+	t.asked, t.minimised, t.waits, t.vain = q, minimised, 0, nil
 	t.tries, t.timeouts, t.current = t.spent[q], 0, nil
 	t.soft, t.softs = nil, 0
 }

@@ -96,13 +96,20 @@ func (c *class) denyEnd(m *message) {
 // nxdomain judges a name error for the very name that was asked for.
 func (c *class) nxdomain(m *message, a asked) {
 	c.soa = authorityFor(m, a.Name)
-	if c.soa == nil && !a.forward && (m.strayNS || m.straySOA) {
+	if c.soa == nil && !a.forward && m.estranged() {
 		c.outcome, c.text = event.Lame, "speaks for another zone"
 		return
 	}
 	c.outcome, c.denied = event.NXDomain, true
-	c.soft = c.soa == nil && !m.aa && !a.lenient
+	c.soft = c.soa == nil && (!m.aa || m.upperSOA) && !a.lenient
 }
+
+// estranged tells whether the sender says that it is no server of the zone: it
+// names another's servers or authority. With authority of its own for a zone
+// above, the zone may have been joined to that one and its delegation left
+// behind: such a denial is believed if nobody knows better, but not kept, for
+// want of an SOA record of the zone. Who claims the root has been set up wrong.
+func (m *message) estranged() bool { return m.strayNS || m.straySOA || m.upperSOA && !m.aa }
 
 // noData judges a NOERROR reply that does not answer (RFC 2308 §2.2).
 func (c *class) noData(m *message, a asked) {
@@ -127,7 +134,7 @@ func (c *class) noData(m *message, a asked) {
 		c.outcome, c.text = event.Lame, "refers to its own zone"
 	case sideways:
 		c.outcome, c.text = event.Lame, "refers to a zone that the name is not in"
-	case m.strayNS || m.straySOA:
+	case m.estranged():
 		c.outcome, c.text = event.Lame, "refers to another zone"
 	case len(m.answer) > 0:
 		c.outcome, c.text = event.Garbage, "answers another question"

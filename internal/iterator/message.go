@@ -24,6 +24,7 @@ type message struct {
 	// What scrub saw outside the bailiwick: a server that names another zone's
 	// servers or authority says that it is not one of this zone.
 	strayNS, straySOA bool
+	upperSOA          bool // of a zone above the sender's, the root aside
 	cutOff            bool // a section had more records than are read
 	// broken: why what it says is not to be believed though it could be read: the
 	// answer section, or who is referred to, is not whole.

@@ -24,7 +24,9 @@ func scrub(m *message, a asked) {
 		switch {
 		case why != "":
 			m.strayNS = m.strayNS || s.Type == wire.TypeNS
-			m.straySOA = m.straySOA || s.Type == wire.TypeSOA
+			upper := zone.Below(s.Name) && !s.Name.IsRoot()
+			m.straySOA = m.straySOA || s.Type == wire.TypeSOA && !upper
+			m.upperSOA = m.upperSOA || s.Type == wire.TypeSOA && upper
 		case s.Type == wire.TypeSOA && s.Data.Len() > 1:
 			return "more than one SOA record" // RFC 2181 §6.1
 		}

@@ -46,7 +46,7 @@ func TestScrubDropsWhatTheServerMayNotSay(t *testing.T) {
 			t.Errorf("%s: got\n%swant\n%s", c.what, c.got, c.want)
 		}
 	}
-	if !v.strayNS || !v.straySOA {
+	if !v.strayNS || !v.upperSOA || v.straySOA {
 		t.Error("it went unnoticed that the server speaks of other zones")
 	}
 	if len(v.scrubbed) != 7 {

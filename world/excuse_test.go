@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -276,31 +277,46 @@ func (j *judge) badly(cut dnsname.Name, t wire.Type, from, until time.Duration) 
 	return dead
 }
 
-// granted tells whether a delegation leads to a server that helps.
+// granted tells whether a delegation leads to a server that helps: one that its
+// glue names, or that has a name which leads to good servers only, whatever is
+// cached of it.
 func (j *judge) granted(cut dnsname.Name, g *grant, t wire.Type, from, until time.Duration, depth int) bool {
 	for _, d := range g.set.data {
 		host := dnsname.Name(d)
-		usable := false
-		for _, x := range j.h.addresses(host, 0) {
-			if x.from <= from && until <= x.until && j.well(j.h.byAddr[x.addr], cut, t, from, until) {
-				usable = true
-			}
-		}
-		if !usable {
-			continue
-		}
-		glue := g.version.sets[host]
-		if glue[wire.TypeA] != nil || glue[wire.TypeAAAA] != nil {
+		glue := g.version.addresses(host)
+		if slices.ContainsFunc(glue, func(a netip.Addr) bool {
+			i, ours := j.h.byAddr[a]
+			return ours && j.well(i, cut, t, from, until)
+		}) {
 			return true
 		}
-		if host.Under(cut) {
+		if host.Under(cut) || len(glue) > 0 {
 			continue
 		}
-		if e, _ := j.way(host, wire.TypeA, from, until, depth+1); e == none {
+		all, types := true, map[wire.Type]bool{}
+		for _, x := range j.h.addresses(host, 0) {
+			if x.from > until || x.until < from {
+				continue
+			}
+			all = all && j.well(j.h.byAddr[x.addr], cut, t, from, until)
+			types[familyOf(x.addr)] = true
+		}
+		for t := range types {
+			e, _ := j.way(host, t, from, until, depth+1)
+			all = all && e == none
+		}
+		if all && len(types) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+func familyOf(a netip.Addr) wire.Type {
+	if a.Is4() {
+		return wire.TypeA
+	}
+	return wire.TypeAAAA
 }
 
 // well tells whether a server would have helped with a zone all through a span.

@@ -306,3 +306,30 @@ func (g *generator) question(at time.Duration, popular []dnsname.Name) ask {
 	}
 	return a
 }
+
+// noFalseReferrals spares servers of a zone and of another beneath it the fault of
+// referring to themselves: as the upper zone's server that would be a delegation
+// like any other, and nobody could tell that it is false.
+func (p *plan) noFalseReferrals() {
+	h, err := newHistory(p)
+	if err != nil {
+		return
+	}
+	for i := range p.faults {
+		f := &p.faults[i]
+		if f.words != "self-referral" {
+			continue
+		}
+		var cuts []dnsname.Name
+		for z, list := range h.beliefs {
+			if f.server < 0 || slices.ContainsFunc(list, func(b belief) bool { return b.server == f.server }) {
+				cuts = append(cuts, z)
+			}
+		}
+		for _, a := range cuts {
+			if slices.ContainsFunc(cuts, func(b dnsname.Name) bool { return b.Below(a) }) {
+				f.words = "servfail"
+			}
+		}
+	}
+}

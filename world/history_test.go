@@ -248,6 +248,19 @@ func newVersion(z *zonePlan, serial uint32, sets map[dnsname.Name]map[wire.Type]
 // negativeTTL is how long denials of this version live (RFC 2308 §5).
 func (v *version) negativeTTL() uint32 { return min(v.soa.ttl, v.minimum) }
 
+// addresses gives those that the version has at a name.
+func (v *version) addresses(name dnsname.Name) (list []netip.Addr) {
+	for _, t := range [...]wire.Type{wire.TypeA, wire.TypeAAAA} {
+		if s := v.sets[name][t]; s != nil {
+			for _, d := range s.data {
+				a, _ := netip.AddrFromSlice(d)
+				list = append(list, a)
+			}
+		}
+	}
+	return list
+}
+
 // holdings calls f with every span of time within [from, until] during which a
 // server has the same data, until f says false.
 func (h *history) holdings(server int, from, until time.Duration, f func(a, b time.Duration, zones map[dnsname.Name]*version) bool) {

@@ -19,7 +19,7 @@ type told struct {
 }
 
 const (
-	traceBefore = 5 * time.Second // of a reply: what the program did
+	traceBefore = 10 * time.Minute // of a reply: what the program did
 	maxTold     = 400
 )
 
@@ -89,7 +89,11 @@ func (r *record) trace(v *violation) (list []told) {
 		if e.at < v.reply.sent-traceBefore || e.at > v.reply.came {
 			continue
 		}
-		if x, ok := e.Event.(event.Exchanged); ok {
+		x, ok := e.Event.(event.Exchanged)
+		if ok && !v.reply.name.Under(x.Zone) {
+			continue
+		}
+		if ok {
 			server := -1
 			if n, ok := r.h.byAddr[x.Server.Addr()]; ok {
 				server = n

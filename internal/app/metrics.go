@@ -97,6 +97,7 @@ func (g gatherer) connections(t listener.TCPStats) {
 	}{{"no-room", t.Refused}, {"displaced", t.Displaced}, {"idle", t.Idle}, {"slow", t.Slow}, {"garbage", t.Garbage}} {
 		g.count("lastgood_tcp_closed_total", closed, c.n, "reason", c.why)
 	}
+	g.count("lastgood_tcp_pipeline_full_total", "Times that a connection had limits.tcp-pipeline questions outstanding, and was not read from.", t.PipelineFull)
 	g.count("lastgood_tcp_accept_errors_total", "Connections that the system could not accept.", t.AcceptErrors)
 }
 

@@ -155,12 +155,14 @@ func (c *conn) read() ending {
 
 // reserve waits for a place for the next question.
 func (c *conn) reserve() bool {
-	if !c.reserved {
-		select {
-		case c.places <- struct{}{}:
-			c.reserved = true
-		case <-c.ctx.Done():
-		}
+	if c.tryReserve() {
+		return true
+	}
+	c.l.tcp.pipeline.Add(1)
+	select {
+	case c.places <- struct{}{}:
+		c.reserved = true
+	case <-c.ctx.Done():
 	}
 	return c.reserved
 }

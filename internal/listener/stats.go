@@ -59,6 +59,7 @@ type TCPStats struct {
 	Slow         uint64 // closed because a message or reply took too long
 	Garbage      uint64 // closed because of a message without a header
 	AcceptErrors uint64
+	PipelineFull uint64 // times that a connection was not read from: Limits.Pipeline of its questions waited
 }
 
 // Latency is a histogram. Counts[i] are the values of at most Bounds[i] and
@@ -210,12 +211,12 @@ func addCount[K comparable](m map[K]uint64, k K, n *atomic.Uint64) {
 
 // tcpCounters is what happens to connections, too seldom to be kept apart.
 type tcpCounters struct {
-	accepted, refused, displaced, idle, slow, garbage, acceptErrors atomic.Uint64
+	accepted, refused, displaced, idle, slow, garbage, acceptErrors, pipeline atomic.Uint64
 }
 
 func (c *tcpCounters) stats(open int) TCPStats {
 	return TCPStats{
 		Open: open, Accepted: c.accepted.Load(), Refused: c.refused.Load(), Displaced: c.displaced.Load(),
-		Idle: c.idle.Load(), Slow: c.slow.Load(), Garbage: c.garbage.Load(), AcceptErrors: c.acceptErrors.Load(),
+		Idle: c.idle.Load(), Slow: c.slow.Load(), Garbage: c.garbage.Load(), AcceptErrors: c.acceptErrors.Load(), PipelineFull: c.pipeline.Load(),
 	}
 }

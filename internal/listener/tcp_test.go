@@ -142,6 +142,9 @@ func TestPipelineBound(t *testing.T) {
 		if n := f.waiting.Load(); n != 3 {
 			t.Errorf("%d questions wait, want 3", n)
 		}
+		if n := l.Stats().TCP.PipelineFull; n != 1 {
+			t.Errorf("the bound was counted %d times", n)
+		}
 		f.let <- struct{}{}
 		if _, err := readFrame(conn); err != nil {
 			t.Fatal(err)

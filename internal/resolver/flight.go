@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -205,6 +206,9 @@ func (r *Resolver) run(f *flight) {
 	known := f.recheck && r.already(f)
 	if !known {
 		f.result = r.iterate(ctx, f.req)
+		if f.result.Failure != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			r.budget(job{from: f.req.Flight}, "resolution-deadline")
+		}
 	}
 	now := r.clock.Now()
 	rcode := r.keep(now, &f.result, known)

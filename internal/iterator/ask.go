@@ -69,6 +69,9 @@ func (t *task) send(ctx context.Context) state {
 		Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
 		minimised: t.minimised, sent: t.now(),
 	}
+	if t.it.patient != nil && t.open == 0 && t.targets.pending == 0 {
+		return t.exchangeHere(ctx, t.current)
+	}
 	t.exchange(ctx, t.current)
 	t.setTimer(choice.Timeout)
 	return wait
@@ -95,18 +98,45 @@ func (t *task) countTry(c infra.Choice) {
 
 // exchange runs a try in a goroutine that ends with ctx at the latest.
 func (t *task) exchange(ctx context.Context, y *try) {
-	q := Query{
+	q := t.query(y)
+	t.open++
+	go func() {
+		reply, err := t.it.exchanger.Exchange(ctx, q)
+		t.deliver(ctx, result{y, reply, err})
+	}()
+}
+
+// exchangeHere runs a try in the task's own goroutine while there is nothing
+// else to wait for. Nearly every question ends so: the round trip then costs no
+// other goroutine and no timer.
+func (t *task) exchangeHere(ctx context.Context, y *try) state {
+	t.stopTimer()
+	reply, pending, err := t.it.patient.ExchangeFor(ctx, t.query(y), y.Timeout, func(reply Reply, err error) {
+		t.deliver(ctx, result{y, reply, err})
+	})
+	switch {
+	case pending:
+		t.open++
+		return t.timedOut(ctx)
+	case err != nil && ctx.Err() != nil:
+		return t.outOfTime()
+	}
+	return t.heard(result{y, reply, err})
+}
+
+// deliver hands the task what a goroutine brought, unless it has ended.
+func (t *task) deliver(ctx context.Context, r result) {
+	select {
+	case t.results <- r:
+	case <-ctx.Done():
+	}
+}
+
+func (t *task) query(y *try) Query {
+	return Query{
 		Server: y.Addr, Zone: y.zone, Name: y.Name, Type: y.Type, TCP: y.TCP,
 		RD: t.forwarding(), Budget: t.req.Budget,
 	}
-	go func() {
-		r := result{try: y}
-		r.reply, r.err = t.it.exchanger.Exchange(ctx, q)
-		select {
-		case t.results <- r:
-		case <-ctx.Done():
-		}
-	}()
 }
 
 func (t *task) forwarding() bool { return t.place.zone != nil && t.place.zone.Forward }
@@ -119,6 +149,7 @@ func (t *task) wait(ctx context.Context) state {
 	}
 	select {
 	case r := <-t.results:
+		t.open--
 		return t.heard(r)
 	case l := <-t.lookups:
 		return t.learnt(l)

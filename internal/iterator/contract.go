@@ -23,6 +23,14 @@ type Exchanger interface {
 	Exchange(ctx context.Context, q Query) (Reply, error)
 }
 
+// PatientExchanger is an Exchanger that needs no goroutine of its own for what
+// is ordinary. ExchangeFor comes back after wait at the latest; if pending, the
+// exchange goes on until ctx ends, and its outcome is given to late elsewhere.
+type PatientExchanger interface {
+	Exchanger
+	ExchangeFor(ctx context.Context, q Query, wait time.Duration, late func(Reply, error)) (r Reply, pending bool, err error)
+}
+
 // Query is one question to one server.
 type Query struct {
 	Server netip.AddrPort

@@ -57,6 +57,7 @@ type Iterator struct {
 	cache     *cache.Cache
 	infra     *infra.Infra
 	exchanger Exchanger
+	patient   PatientExchanger // the exchanger, nil when it is none
 	addresses Addresses
 	clock     *clock.Clock
 	events    event.Sink
@@ -93,6 +94,7 @@ func New(o Options) *Iterator {
 		ipv4: o.IPv4, ipv6: o.IPv6, allowed: o.Allowed, limits: o.Limits.withDefaults(), rand: o.Rand,
 	}
 	it.crowd.each = it.limits.PerZone
+	it.patient, _ = o.Exchanger.(PatientExchanger)
 	it.readers.New = func() any { return new(cache.Reader) }
 	for i := range o.Zones {
 		it.zones[o.Zones[i].Name] = &o.Zones[i]

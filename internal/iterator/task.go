@@ -80,6 +80,7 @@ type task struct {
 	held      bool                             // who is left to ask is dark and was asked a moment ago
 	paused    bool                             // before the next try: many wait for the servers' first reply
 	checks    atomic.Int32                     // sent, of silent servers
+	open      int                              // exchanges in goroutines whose result is still to come
 	timer     *time.Timer
 	results   chan result
 	lookups   chan lookup

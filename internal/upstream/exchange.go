@@ -18,6 +18,10 @@ type exchange struct {
 	plan plan
 	m    message
 
+	attempts int
+	until    clock.Mono // when whoever waits stops waiting; 0: with the context
+	open     *socket    // of a suspended exchange: what it listened to
+
 	ednsRefused bool            // plain DNS is being tried because EDNS was refused
 	miscased    bool            // a reply had the wrong case: it is being checked over TCP
 	byHabit     bool            // TCP because of an earlier flood: UDP is the way out
@@ -47,9 +51,13 @@ func (x *exchange) begin() {
 	x.byHabit = can.TCP && !x.q.TCP
 }
 
-// run sends until there is a reply to hand out.
+// run sends until there is a reply to hand out, or the exchange is suspended.
 func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
-	for range maxAttempts {
+	for x.attempts < maxAttempts {
+		if x.plan.tcp && x.until != 0 {
+			return iterator.Reply{}, suspended
+		}
+		x.attempts++
 		if ctx.Err() != nil {
 			return iterator.Reply{}, x.fail(event.Timeout, "not sent", context.Cause(ctx))
 		}
@@ -58,22 +66,27 @@ func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 		}
 		x.m.compose(x.u, x.q, x.plan)
 		got, err := x.once(ctx)
-		if err != nil {
-			if r, ok := x.without(ctx); ok {
-				if r != nil {
-					return *r, nil
-				}
-				continue
-			}
-			return iterator.Reply{}, err
-		}
-		if done, err := x.judge(&got); err != nil {
-			return iterator.Reply{}, err
-		} else if done {
-			return got.reply, nil
+		if r, done, err := x.settle(ctx, &got, err); done {
+			return r, err
 		}
 	}
 	return iterator.Reply{}, x.fail(event.Garbage, "no agreement on how to talk", nil)
+}
+
+// settle tells whether one sending of the question brought the end, and which.
+func (x *exchange) settle(ctx context.Context, got *arrival, err *Error) (r iterator.Reply, done bool, _ *Error) {
+	switch {
+	case err == suspended:
+		return r, true, err
+	case err != nil:
+		held, ok := x.without(ctx)
+		if held != nil {
+			return *held, true, nil
+		}
+		return r, !ok, err
+	}
+	done, err = x.judge(got)
+	return got.reply, done || err != nil, err
 }
 
 // refund is for a query that did not leave: a network that is down costs nobody

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
@@ -32,10 +33,22 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 		s.close()
 		return arrival{}, x.netFail(ctx, "send", err)
 	}
+	return x.hear(ctx, s)
+}
+
+// hear waits for what belongs to the question that was sent, and closes the
+// socket unless it is still needed.
+func (x *exchange) hear(ctx context.Context, s *socket) (arrival, *Error) {
 	got, err := x.listen(ctx, s)
-	if err != nil && ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		x.linger(s)
-		return arrival{}, x.netFail(ctx, "wait", err)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if ctx.Err() != nil {
+			x.linger(s)
+			return arrival{}, x.netFail(ctx, "wait", err)
+		}
+		if x.until != 0 {
+			x.open = s
+			return arrival{}, suspended
+		}
 	}
 	s.close()
 	if err != nil {
@@ -59,12 +72,16 @@ func (s *socket) close() {
 	s.u.release()
 }
 
-// listen reads until something belongs to the question, too much did not, or
-// ctx ends.
+// listen reads until something belongs to the question, too much did not, ctx
+// ends or nobody waits any longer.
 func (x *exchange) listen(ctx context.Context, s *socket) (arrival, error) {
 	c := &x.u.counts
 	for wrong := 0; ; {
-		n, err := s.conn.ReadUntil(ctx, s.buf[:], 0)
+		var wait time.Duration
+		if x.until != 0 {
+			wait = max(x.until.Sub(x.u.opt.Clock.Now()), 1)
+		}
+		n, err := s.conn.ReadUntil(ctx, s.buf[:], wait)
 		if err != nil {
 			return arrival{}, err
 		}
@@ -113,6 +130,7 @@ func (x *exchange) linger(s *socket) {
 		s.close()
 		return
 	}
+	x.until = 0
 	go func() {
 		defer u.lingers.Add(-1)
 		defer s.close()

@@ -120,18 +120,11 @@ func (u *Upstream) Close() {
 // ends. Every packet or connection with the question is paid from q.Budget. An
 // error is an *Error. The reply's memory is the caller's.
 func (u *Upstream) Exchange(ctx context.Context, q iterator.Query) (iterator.Reply, error) {
-	if u.forbidden(q.Server) {
-		u.counts.forbidden.Add(1)
-		return iterator.Reply{}, &Error{Result: event.Unreachable, Server: q.Server, Text: "address is on the do-not-query list"}
-	}
-	x := exchange{u: u, q: q}
-	x.begin()
-	r, err := x.run(ctx)
+	x, err := u.begin(q)
 	if err != nil {
-		u.counts.failed[err.Result%outcomes].Add(1)
 		return iterator.Reply{}, err
 	}
-	return r, nil
+	return x.finish(x.run(ctx))
 }
 
 // forbidden tells whether a server must not be asked.

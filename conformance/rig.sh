@@ -54,7 +54,9 @@ tell "$work/arrived" 'passes, and need not wait any longer in conformance/waitin
 tell "$work/converged" 'passes, and docs/divergences.md says that it does not'
 tell "$work/news" 'passes, and is not yet in conformance/expected.txt'
 tell "$work/gone" 'is named in a list, and is not among the scenarios'
-[ $failed = 0 ] || grep '"result":"FAIL"' "$work/out" || true
+cat "$work/broken" "$work/unexplained" | while IFS=/ read -r style name; do
+    grep "\"name\":\"$name\".*\"style\":\"$style\"" "$work/out" || echo "$style/$name was not played"
+done
 printf '%d scenarios: %d passed, %d wait, %d explained, %d broken or unexplained\n' "$(wc -l <"$work/list")" \
     "$(wc -l <"$work/passed")" "$(comm -23 "$work/waiting" "$work/passed" | wc -l)" \
     "$(comm -23 "$work/explained" "$work/passed" | wc -l)" "$(cat "$work/broken" "$work/unexplained" | wc -l)"

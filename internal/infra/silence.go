@@ -105,6 +105,16 @@ func (i *Infra) Check(now clock.Mono, addr netip.AddrPort) (nth int, again time.
 	return a.checks, a.patience(), true
 }
 
+// CheckUnsent takes back that a check was made, and those before it: one that
+// did not leave proves nothing.
+func (i *Infra) CheckUnsent(addr netip.AddrPort) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if a, ok := i.addrs.peek(unmap(addr)); ok {
+		a.checks = 0
+	}
+}
+
 // Silence tells how surely addr is silent: 0 when it is not suspect, or may
 // just not like its questions; else how many checks went unanswered, up to 6.
 func (i *Infra) Silence(now clock.Mono, addr netip.AddrPort) int {

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"lastgood/internal/dnsname"
@@ -15,12 +16,13 @@ const (
 	// maxChecks bounds what one resolution spends on finding out whether it is
 	// the servers that are silent or its question that they do not like.
 	maxChecks = 16
+	checkLast = 900 * time.Millisecond
 )
 
 // check asks a server that let the present question go unanswered more than
 // once something that every server answers. Nobody waits for the reply: that it
-// comes is what infra wants to know. One goroutine a check and one that spaces
-// them, all of which end with ctx.
+// comes is what infra wants to know. One goroutine that spaces the checks, which
+// ends with ctx, and one a check.
 func (t *task) check(ctx context.Context, y *try) {
 	nth, again, due := t.checkDue(y)
 	if !due {
@@ -32,13 +34,25 @@ func (t *task) check(ctx context.Context, y *try) {
 		for due {
 			c := q
 			c.Name, c.Type = checkQuestion(y, q.RD, nth)
-			go func() { _, _ = t.it.exchanger.Exchange(ctx, c) }()
+			go t.it.exchangeCheck(ctx, c, min(2*again, checkLast))
 			if left--; left <= 0 || !sleep(ctx, again) {
 				return
 			}
 			nth, again, due = t.checkDue(y)
 		}
 	}()
+}
+
+// exchangeCheck outlives the resolution that it is for, by checkLast at most: a
+// check whose reply is not heard would speak against the server.
+func (it *Iterator) exchangeCheck(ctx context.Context, q Query, d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	defer cancel()
+	_, err := it.exchanger.Exchange(ctx, q)
+	var o interface{ Outcome() event.Outcome }
+	if errors.As(err, &o) && o.Outcome() == event.Budget {
+		it.infra.CheckUnsent(q.Server)
+	}
 }
 
 func (t *task) checkDue(y *try) (nth int, again time.Duration, due bool) {

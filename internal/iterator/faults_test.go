@@ -20,6 +20,7 @@ func in(t *testing.T, text string, f func(t *testing.T, w *world)) {
 		w := newWorld(t, text)
 		w.opts.Minimise = Off
 		f(t, w)
+		time.Sleep(checkLast) // for checks, which outlive their resolution
 	})
 }
 

@@ -114,6 +114,9 @@ type Result struct {
 	// Ours: it failed for a bound or a lack of our own, sockets or room, that says
 	// nothing of the question or of whom it was to be put to.
 	Ours bool
+	// Hindered: name servers' addresses were not looked up, for a circle of
+	// look-ups or for their depth. Asked for on its own the question may succeed.
+	Hindered bool
 	// Silent: no server of the cut answers anything. That is remembered for the
 	// cut, whose servers are asked again by one question a second; the question
 	// itself is not to be held against anybody later.

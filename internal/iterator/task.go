@@ -130,6 +130,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 	t.stopTimer()
 	t.result.Aside = t.aside
 	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
+	t.result.Hindered = t.result.Failure != nil && t.targets.hindered
 	return t.result
 }
 

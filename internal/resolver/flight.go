@@ -283,8 +283,8 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 }
 
 // remember enters or clears the question's failure (RFC 9520 §3.2). A failure
-// underneath another flight that a refused wait or the other's spent budget had
-// a part in is not held against the question: asked on its own it may well
+// underneath another flight that a refused wait, the bound on depth or the
+// other's spent budget had a part in is not held against the question: asked on its own it may well
 // succeed. Nor is that all servers of its zone are silent: infra remembers that
 // for the zone, and all its names are to be back when the zone is. What ended for
 // a lack of our own says nothing of anybody.
@@ -293,7 +293,7 @@ func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
-	case (cramped || f.result.Budget) && f.req.Depth > 0, r.base.Err() != nil:
+	case (cramped || f.result.Budget || f.result.Hindered) && f.req.Depth > 0, r.base.Err() != nil:
 	case f.result.Silent, f.result.Ours:
 		r.failures.count(f.result.Failure.Code)
 	default:

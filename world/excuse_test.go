@@ -303,13 +303,22 @@ func (j *judge) granted(cut dnsname.Name, g *grant, t wire.Type, from, until tim
 		}
 		for t := range types {
 			e, _ := j.way(host, t, from, until, depth+1)
-			all = all && e == none
+			all = all && e == none && !j.denied(host, t, from, until)
 		}
 		if all && len(types) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// denied tells whether it may be known in a span that a name has no data of a type.
+func (j *judge) denied(name dnsname.Name, t wire.Type, from, until time.Duration) bool {
+	return j.heard(name, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
+		return slices.ContainsFunc(answers(zones, name, t), func(s saying) bool {
+			return (s.kind == nxdomain || s.kind == nodata) && a <= until && from <= later(b, min(life(s.zone.negativeTTL()), maxNegative)+slack)
+		})
+	})
 }
 
 func familyOf(a netip.Addr) wire.Type {

@@ -84,7 +84,7 @@ func (a *Answer) writeProof(b *wire.Builder, i int) bool {
 	ttl := ttlAt(e, a.At)
 	for j := range e.Proof {
 		p := &e.Proof[j]
-		if proofWanted(p.Type, a.DO) && !a.hasProof(i, p) && !writeSet(b, wire.AuthoritySection, p, min(ttl, p.TTL), a.DO) {
+		if proofWanted(p.Type, a.DO) && !a.hasProof(i, p) && !writeSet(b, wire.AuthoritySection, p, ttl, a.DO) {
 			return false
 		}
 	}

@@ -83,7 +83,7 @@ func writeHit(b *wire.Builder, name dnsname.Name, hit *cache.Hit, q *Query) bool
 	for i := 0; ok && i < hit.ProofLen(); i++ {
 		p := hit.ProofAt(i)
 		if proofWanted(p.Type, q.DO) {
-			ok = writeSet(b, wire.AuthoritySection, &p, min(ttl, p.TTL), q.DO)
+			ok = writeSet(b, wire.AuthoritySection, &p, ttl, q.DO)
 		}
 	}
 	if !ok {

@@ -1,3 +1,15 @@
 module lastgood/conformance
 
-go 1.26
+go 1.26.0
+
+require (
+	github.com/miekg/dns v1.1.73
+	golang.org/x/sys v0.49.0
+)
+
+require (
+	golang.org/x/mod v0.41.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
+)

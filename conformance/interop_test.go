@@ -11,12 +11,11 @@ import (
 // NSD, and zones below on Knot DNS, IPv4 and IPv6, and asks with dig.
 func TestRealAuthorities(t *testing.T) {
 	binary := build(t)
-	n := newNamespace(t, "192.0.2.1/32", "2001:db8::1/128", "198.51.100.1/32", "198.51.100.2/32")
-	startNSD(n)
-	startKnot(n)
+	n := newNamespace(t, "192.0.2.1", "2001:db8::1", "198.51.100.1", "198.51.100.2")
+	interopNSD(n)
+	interopKnot(n)
 	hints := n.write("hints", ". 3600000 NS a.root-servers.example.\na.root-servers.example. 3600000 A 192.0.2.1\na.root-servers.example. 3600000 AAAA 2001:db8::1\n")
-	n.start("127.0.0.1:5300", binary, "serve", "--config", n.write("lastgood.yaml", fmt.Sprintf(
-		"control: {listen: \"off\"}\nserver: {id: interop}\nrecursion: {root-hints: %q, special-names: false}\n", hints)))
+	n.startResolver(binary, hints)
 	for _, c := range []struct {
 		name string
 		args []string
@@ -61,9 +60,9 @@ func TestRealAuthorities(t *testing.T) {
 	}
 }
 
-// startNSD serves the root and example. with a delegation whose servers have
+// interopNSD serves the root and example. with a delegation whose servers have
 // addresses of both families.
-func startNSD(n *namespace) {
+func interopNSD(n *namespace) {
 	n.t.Helper()
 	n.write("root.zone", `$TTL 86400
 . SOA a.root-servers.example. nobody.example. 1 1800 900 604800 86400
@@ -107,10 +106,10 @@ zone:
   name: "example."
   zonefile: "example.zone"
 `, n.dir))
-	n.start("192.0.2.1:53", "nsd", "-d", "-c", conf)
+	n.start("192.0.2.1:53", ".", "nsd", "-d", "-c", conf)
 }
 
-func startKnot(n *namespace) {
+func interopKnot(n *namespace) {
 	n.t.Helper()
 	zone := `$TTL 300
 shop.example. SOA ns1.shop.example. nobody.example. 1 1800 900 604800 60
@@ -146,5 +145,5 @@ zone:
   - domain: shop.example.
     file: shop.zone
 `, n.dir))
-	n.start("198.51.100.1:53", "knotd", "-c", conf)
+	n.start("198.51.100.1:53", "shop.example.", "knotd", "-c", conf)
 }

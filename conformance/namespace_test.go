@@ -2,24 +2,34 @@ package conformance
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
+
+	"lastgood/conformance/proxy"
 )
 
+// tools are the programs of others that the tests need.
+var tools = []string{"ip", "dig", "kdig", "dnsperf", "nsd", "knotd", "named", "unbound", "kresd"}
+
 // namespace is a network namespace of the test's own, in which all addresses
-// are local: nothing that runs in it reaches anything outside.
+// are local: nothing that runs in it reaches anything outside. It has no name:
+// the kernel removes it with the last process and socket in it, however the
+// test ends.
 type namespace struct {
 	t    *testing.T
-	name string
 	dir  string
+	work chan func() // run on the one thread that lives in the namespace
 }
 
 // newNamespace makes one, with the given addresses on its loopback interface.
@@ -32,30 +42,89 @@ func newNamespace(t *testing.T, addrs ...string) *namespace {
 	if os.Geteuid() != 0 {
 		missing("SKIPPED: network namespaces need root")
 	}
-	for _, tool := range []string{"ip", "dig", "nsd", "knotd"} {
+	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing("SKIPPED: %s is not installed (.ci/run installs it)", tool)
 		}
 	}
-	n := &namespace{t: t, name: fmt.Sprintf("lastgood-%d", os.Getpid()), dir: t.TempDir()}
-	n.must("ip", "netns", "add", n.name)
-	t.Cleanup(func() { n.must("ip", "netns", "del", n.name) })
-	n.must("ip", "-n", n.name, "link", "set", "lo", "up")
+	n := &namespace{t: t, dir: t.TempDir(), work: make(chan func())}
+	if err := n.enter(); err != nil {
+		missing("SKIPPED: no network namespaces here: %v", err)
+	}
+	n.run("ip", "link", "set", "lo", "up")
 	for _, a := range addrs {
-		args := []string{"-n", n.name, "addr", "add", a, "dev", "lo"}
-		if strings.Contains(a, ":") {
-			args = append(args, "nodad")
+		if ip := net.ParseIP(a); ip.To4() == nil {
+			n.run("ip", "addr", "add", a+"/128", "dev", "lo", "nodad")
+		} else {
+			n.run("ip", "addr", "add", a+"/32", "dev", "lo")
 		}
-		n.must("ip", args...)
 	}
 	return n
 }
 
-func (n *namespace) must(name string, args ...string) {
+// enter puts a thread into a new network namespace. Programs started and
+// sockets opened by that thread are in it; the thread lasts until all of the
+// test's clean-up is done, so that what it started is not killed early.
+func (n *namespace) enter() error {
+	entered := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		entered <- err
+		if err != nil {
+			return
+		}
+		for f := range n.work {
+			f()
+		}
+	}()
+	n.t.Cleanup(func() { close(n.work); <-ended })
+	return <-entered
+}
+
+// inside runs f on the namespace's thread. f must not fail the test.
+func (n *namespace) inside(f func()) {
+	done := make(chan struct{})
+	n.work <- func() { defer close(done); f() }
+	<-done
+}
+
+// dial opens a socket in the namespace.
+func (n *namespace) dial(network, addr string) (conn net.Conn, err error) {
+	d := net.Dialer{Timeout: 3 * time.Second}
+	n.inside(func() { conn, err = d.Dial(network, addr) })
+	return conn, err
+}
+
+// command prepares a program that is killed when the test's process ends.
+func (n *namespace) command(args ...string) (*exec.Cmd, *log) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = n.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	said := &log{}
+	cmd.Stdout, cmd.Stderr = said, said
+	return cmd, said
+}
+
+func (n *namespace) begin(cmd *exec.Cmd) (err error) {
+	n.inside(func() { err = cmd.Start() })
+	return err
+}
+
+// run runs a program in the namespace to its end and gives what it printed.
+func (n *namespace) run(args ...string) string {
 	n.t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		n.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	cmd, said := n.command(args...)
+	err := n.begin(cmd)
+	if err == nil {
+		err = cmd.Wait()
 	}
+	if err != nil {
+		n.t.Errorf("%s: %v\n%s", strings.Join(args, " "), err, said)
+	}
+	return said.String()
 }
 
 // write puts a file into the namespace's folder and gives its path.
@@ -68,64 +137,112 @@ func (n *namespace) write(name, text string) string {
 	return path
 }
 
-// start runs a program in the namespace until the test ends, and waits until
-// it takes TCP connections on addr.
-func (n *namespace) start(addr string, args ...string) {
-	n.t.Helper()
-	cmd := exec.Command("ip", append([]string{"netns", "exec", n.name}, args...)...)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		n.t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	n.t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(15 * time.Second):
-			cmd.Process.Kill()
-			<-ended
-			n.t.Errorf("%s did not end on SIGTERM", args[0])
-		}
-		if n.t.Failed() {
-			n.t.Logf("%s said:\n%s", args[0], log.String())
-		}
-	})
-	n.waitFor(addr, args[0], ended)
+// process is a daemon that runs in the namespace.
+type process struct {
+	n     *namespace
+	name  string
+	cmd   *exec.Cmd
+	said  *log
+	ended chan struct{}
+	err   error // of its end; to be read after ended
 }
 
-// waitFor polls until a TCP connection succeeds, for at most ten seconds.
-func (n *namespace) waitFor(addr, who string, ended <-chan error) {
+// start runs a daemon until the test ends, or stop is called, and waits until
+// it answers the question for the SOA record of zone at addr.
+func (n *namespace) start(addr, zone string, args ...string) *process {
 	n.t.Helper()
-	host, port, err := net.SplitHostPort(addr)
+	cmd, said := n.command(args...)
+	p := &process{n: n, name: filepath.Base(args[0]), cmd: cmd, said: said, ended: make(chan struct{})}
+	if err := n.begin(cmd); err != nil {
+		n.t.Fatalf("%s: %v", p.name, err)
+	}
+	go func() { defer close(p.ended); p.err = cmd.Wait() }()
+	n.t.Cleanup(func() {
+		p.stop()
+		if n.t.Failed() {
+			n.t.Logf("%s said:\n%s", p.name, said)
+		}
+	})
+	p.waitReady(addr, zone)
+	return p
+}
+
+// stop ends the daemon, and waits for its end.
+func (p *process) stop() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(20 * time.Second):
+		p.kill()
+		p.n.t.Errorf("%s did not end on SIGTERM", p.name)
+	}
+}
+
+// kill ends the daemon as a crash would.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.ended
+}
+
+// waitReady asks until the daemon answers, for at most 20 s.
+func (p *process) waitReady(addr, zone string) {
+	p.n.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	q := new(dns.Msg)
+	q.SetQuestion(zone, dns.TypeSOA)
+	for time.Now().Before(deadline) {
+		select {
+		case <-p.ended:
+			p.n.t.Fatalf("%s ended: %v\n%s", p.name, p.err, p.said)
+		default:
+		}
+		if r, err := p.n.once(addr, q, 200*time.Millisecond); err == nil && r.Rcode == dns.RcodeSuccess {
+			return
+		}
+	}
+	p.n.t.Fatalf("%s does not answer at %s\n%s", p.name, addr, p.said)
+}
+
+// once asks over TCP on a connection of its own.
+func (n *namespace) once(addr string, q *dns.Msg, patience time.Duration) (*dns.Msg, error) {
+	conn, err := n.dial("tcp", addr)
+	if err != nil {
+		<-time.After(10 * time.Millisecond) // refused at once: not a busy loop
+		return nil, err
+	}
+	defer conn.Close()
+	c := dns.Conn{Conn: conn}
+	c.SetDeadline(time.Now().Add(patience))
+	if err := c.WriteMsg(q); err != nil {
+		return nil, err
+	}
+	return c.ReadMsg()
+}
+
+// proxy puts a proxy on port 53 of addr, before the daemon at server.
+func (n *namespace) proxy(addr, server string, seed uint64) *proxy.Proxy {
+	n.t.Helper()
+	var udp net.PacketConn
+	var tcp net.Listener
+	var err error
+	n.inside(func() {
+		if udp, err = net.ListenPacket("udp", net.JoinHostPort(addr, "53")); err == nil {
+			tcp, err = net.Listen("tcp", net.JoinHostPort(addr, "53"))
+		}
+	})
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	probe := fmt.Sprintf("exec 3<>/dev/tcp/%s/%s", host, port)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for exec.CommandContext(ctx, "ip", "netns", "exec", n.name, "bash", "-c", probe).Run() != nil {
-		select {
-		case err := <-ended:
-			n.t.Fatalf("%s ended: %v", who, err)
-		case <-ctx.Done():
-			n.t.Fatalf("%s does not listen on %s", who, addr)
-		default:
-		}
-	}
+	p := proxy.New(proxy.Config{UDP: udp, TCP: tcp, Server: server, Dial: n.dial, Seed: seed})
+	p.Run()
+	n.t.Cleanup(p.Close)
+	return p
 }
 
 // dig asks the resolver and gives what it printed.
 func (n *namespace) dig(args ...string) string {
 	n.t.Helper()
-	out, err := exec.Command("ip", append([]string{"netns", "exec", n.name, "dig", "+tries=1", "+timeout=12", "@127.0.0.1", "-p", "5300"}, args...)...).CombinedOutput()
-	if err != nil {
-		n.t.Errorf("dig %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
+	return n.run(append([]string{"dig", "+tries=1", "+timeout=12", "@" + resolverHost, "-p", resolverPort}, args...)...)
 }
 
 // build compiles the program under test.
@@ -136,4 +253,27 @@ func build(t *testing.T) string {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
 	return path
+}
+
+// log keeps the last 64 KiB that a program printed.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write appends.
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.buf.Len() > 64<<10 {
+		l.buf.Next(l.buf.Len() - 32<<10)
+	}
+	return l.buf.Write(p)
+}
+
+// String gives what is kept.
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }

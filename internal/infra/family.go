@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	familySilent  = 4 // addresses that failed since the family was heard
-	familyNoRoute = 2 // the same when packets did not even leave
+	familySilent  = 4  // addresses that failed while the family was never heard
+	familyLived   = 20 // the same since it was heard: at 51 % lost, one in a million
+	familyNoRoute = 2  // the same when packets did not even leave
 	familyQuiet   = 2 * time.Second
 	familyFirst   = 5 * time.Second // until a dead family is tried again; doubles to recheckLast
 )
@@ -21,7 +22,7 @@ type family struct {
 	off      bool // not to be used at all
 	dead     bool
 	heard    clock.Mono
-	failed   []netip.Addr // distinct ones since heard, at most familySilent
+	failed   []netip.Addr // distinct ones since heard, at most familyLived
 	probeAt  clock.Mono
 	probeGap time.Duration
 }
@@ -44,10 +45,14 @@ func (f *family) fail(now clock.Mono, addr netip.Addr, noRoute bool) {
 	if f.dead || f.heard != 0 && now.Sub(f.heard) < familyQuiet {
 		return
 	}
-	if len(f.failed) < familySilent && !slices.Contains(f.failed, addr) {
+	most := familySilent
+	if f.heard != 0 {
+		most = familyLived
+	}
+	if len(f.failed) < most && !slices.Contains(f.failed, addr) {
 		f.failed = append(f.failed, addr)
 	}
-	if len(f.failed) >= familySilent || noRoute && len(f.failed) >= familyNoRoute {
+	if len(f.failed) >= most || noRoute && len(f.failed) >= familyNoRoute {
 		f.dead, f.probeGap = true, familyFirst
 		f.probeAt = now.Add(f.probeGap)
 	}

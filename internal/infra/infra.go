@@ -74,9 +74,16 @@ func New(o Options) *Infra {
 		pairs:   newTable[pair, *fault](o.MaxAddresses),
 		cuts:    newTable[dnsname.Name, *cutState](o.MaxCuts),
 	}
+	i.addrs.spare = (*address).proven
 	i.families[0].off, i.families[1].off = !o.IPv4, !o.IPv6
 	return i
 }
+
+// provenAfter replies an address is worth more than those of a flood, which are
+// asked once or twice.
+const provenAfter = 8
+
+func (a *address) proven() bool { return a.answered >= provenAfter }
 
 // address returns the state of an address, made when there is none. The lock
 // is held.

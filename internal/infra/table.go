@@ -7,7 +7,12 @@ type table[K comparable, V any] struct {
 	nodes   map[K]*node[K, V]
 	ring    node[K, V] // ring.next is the most recently used
 	evicted uint64
+	spare   func(V) bool // entries that go after others, as far as few steps find others; nil: none
 }
+
+// spareSteps bounds the search for an entry that need not be spared. It seldom
+// takes more than one: those that it passed are in front again.
+const spareSteps = 256
 
 type node[K comparable, V any] struct {
 	key        K
@@ -44,6 +49,14 @@ func (t *table[K, V]) get(k K) (v V, ok bool) {
 // put stores a key that is not there yet.
 func (t *table[K, V]) put(k K, v V) {
 	if len(t.nodes) >= t.max {
+		for range spareSteps {
+			last := t.ring.prev
+			if t.spare == nil || !t.spare(last.value) {
+				break
+			}
+			last.unlink()
+			t.front(last)
+		}
 		t.remove(t.ring.prev.key)
 		t.evicted++
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/wire"
 )
@@ -49,11 +50,10 @@ func (h *history) believe() {
 	h.hosts, h.leads = map[dnsname.Name][]hostAddr{}, map[dnsname.Name][]hostAddr{}
 	h.findHosts()
 	for i := range h.p.servers {
-		for _, x := range h.servers[i] {
-			if x.zones[dnsname.Root] != nil {
-				h.beliefs[dnsname.Root] = append(h.beliefs[dnsname.Root], belief{i, 0, forever})
-				break
-			}
+		if slices.ContainsFunc(h.p.hints(), func(ns cache.NameServer) bool {
+			return slices.ContainsFunc(ns.Addrs, func(a netip.Addr) bool { return h.byAddr[a] == i })
+		}) {
+			h.beliefs[dnsname.Root] = append(h.beliefs[dnsname.Root], belief{i, 0, forever})
 		}
 	}
 	var origins []dnsname.Name

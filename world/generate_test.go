@@ -73,7 +73,7 @@ func generate(seed uint64, questions int) *plan {
 		g.p.config["cache.max-ttl"] = "1d"
 	}
 	g.p.sort()
-	g.p.noFalseReferrals()
+	g.p.spare()
 	return g.p
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lastgood/internal/authority"
+	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/wire"
 )
@@ -152,6 +153,28 @@ func (p *plan) zone(origin dnsname.Name) *zonePlan {
 		}
 	}
 	return nil
+}
+
+// hints are the root's name servers, as the world begins.
+func (p *plan) hints() (list []cache.NameServer) {
+	names := map[dnsname.Name]bool{}
+	for _, s := range p.steps {
+		if s.zone.IsRoot() && s.typ == wire.TypeNS && s.name.IsRoot() && s.at == 0 {
+			for _, n := range s.text {
+				names[dnsname.MustParse(n)] = true
+			}
+		}
+	}
+	for _, s := range p.steps {
+		if s.at == 0 && s.zone.IsRoot() && names[s.name] && (s.typ == wire.TypeA || s.typ == wire.TypeAAAA) {
+			ns := cache.NameServer{Name: s.name}
+			for _, a := range s.text {
+				ns.Addrs = append(ns.Addrs, netip.MustParseAddr(a))
+			}
+			list = append(list, ns)
+		}
+	}
+	return list
 }
 
 // parser reads presentation forms, each once.

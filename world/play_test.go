@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"lastgood/internal/app"
-	"lastgood/internal/cache"
 	"lastgood/internal/config"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
@@ -181,27 +180,9 @@ func (w *player) start() error {
 	}
 	c.Listen = []config.Endpoint{{Scheme: "dns", Addr: netip.AddrPortFrom(resolver4, 53)}}
 	c.Clients.Allow = []netip.Prefix{netip.MustParsePrefix(serverNet4 + "0/24")}
-	var hints []cache.NameServer
-	seen := map[dnsname.Name]bool{}
-	for _, s := range w.p.steps { // the root's hosts, as the world begins
-		if s.zone.IsRoot() && s.typ == wire.TypeNS && s.name.IsRoot() && s.at == 0 {
-			for _, n := range s.text {
-				seen[dnsname.MustParse(n)] = true
-			}
-		}
-	}
-	for _, s := range w.p.steps {
-		if s.at == 0 && s.zone.IsRoot() && seen[s.name] && (s.typ == wire.TypeA || s.typ == wire.TypeAAAA) {
-			ns := cache.NameServer{Name: s.name}
-			for _, a := range s.text {
-				ns.Addrs = append(ns.Addrs, netip.MustParseAddr(a))
-			}
-			hints = append(hints, ns)
-		}
-	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.app, err = app.New(app.Options{
-		Config: c, Log: log, Events: w.hear, Upstream: w.host, Listen: w.host, Hints: hints, Seed: w.p.seed | 1,
+		Config: c, Log: log, Events: w.hear, Upstream: w.host, Listen: w.host, Hints: w.p.hints(), Seed: w.p.seed | 1,
 	})
 	if err != nil {
 		return err

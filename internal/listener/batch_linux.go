@@ -180,7 +180,7 @@ func (b *batch) one(i int, now clock.Mono) {
 	case waiting:
 		if p := b.l.admit(w); p != nil {
 			b.address(p, i)
-			b.l.wg.Go(func() { b.l.answer(b.l.ctx, p) })
+			b.l.answerLater(p)
 		}
 	}
 }

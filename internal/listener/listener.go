@@ -18,6 +18,9 @@ import (
 // maxRetained is the largest buffer that is kept for later replies, octets.
 const maxRetained = 1 << 16
 
+// idleGoroutines is how many are kept for further questions that must wait.
+const idleGoroutines = 256
+
 // Listener answers questions on its sockets from Start to Shutdown.
 type Listener struct {
 	opt    Options
@@ -37,6 +40,7 @@ type Listener struct {
 	cancel context.CancelFunc
 	stop   chan struct{} // closed when nothing new is taken
 	wg     sync.WaitGroup
+	crew   *resolver.Crew // answers datagrams that had to wait
 	warned limiter
 
 	mu      sync.Mutex // guards what follows
@@ -68,6 +72,7 @@ func New(o Options) *Listener {
 		gate:  newGate(o.Limits.Waiting, o.Limits.WaitingPerClient),
 		conns: newConnTable(o.Limits.Connections, o.Limits.ConnectionsPerClient),
 		stop:  make(chan struct{}),
+		crew:  resolver.NewCrew(idleGoroutines),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.workers.New = func() any {
@@ -211,6 +216,7 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	l.closeSockets()
 	l.mu.Unlock()
 	<-done
+	l.crew.Close()
 	return err
 }
 
@@ -234,6 +240,15 @@ func (l *Listener) pause(d time.Duration) bool {
 	case <-l.stop:
 		return false
 	}
+}
+
+// answerLater resolves a datagram's question in another goroutine.
+func (l *Listener) answerLater(p *pending) {
+	l.wg.Add(1)
+	l.crew.Go(func() {
+		defer l.wg.Done()
+		l.answer(l.ctx, p)
+	})
 }
 
 // answer resolves a question that passed the gate and has it sent. ctx ends

@@ -72,7 +72,7 @@ func (s *packetReader) one(msg []byte, from net.Addr) {
 	case waiting:
 		if p := s.l.admit(w); p != nil {
 			p.sender, p.addr = s, from
-			s.l.wg.Go(func() { s.l.answer(s.l.ctx, p) })
+			s.l.answerLater(p)
 		}
 	}
 }

@@ -185,7 +185,7 @@ func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.
 	}
 	defer r.flights.leave(f, j)
 	if fresh {
-		go r.run(f)
+		r.crew.Go(func() { r.run(f) })
 	}
 	select {
 	case <-f.done:

@@ -68,6 +68,10 @@ type Options struct {
 	Panicked func(value any, stack []byte)
 }
 
+// idleGoroutines is how many are kept for further flights: as many as a core
+// resolves at once when it is busy and servers are near.
+const idleGoroutines = 256
+
 // Resolver answers questions from the cache and through flights. It starts no
 // goroutine by itself; each flight is one, and Close waits for them.
 type Resolver struct {
@@ -90,6 +94,7 @@ type Resolver struct {
 	readers sync.Pool // of *cache.Reader
 
 	flights *flights
+	crew    *Crew           // of the flights' goroutines
 	base    context.Context // of all flights
 	cancel  context.CancelCauseFunc
 
@@ -102,7 +107,7 @@ func New(o Options) *Resolver {
 	r := &Resolver{
 		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
-		minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights),
+		minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights), crew: NewCrew(idleGoroutines),
 	}
 	r.local = newLocalNames(o.LocalZones, o.LocalData)
 	r.private = newPrivateNets(o.PrivateAddresses, o.PrivateDomains)
@@ -120,6 +125,7 @@ func New(o Options) *Resolver {
 func (r *Resolver) Close() {
 	r.cancel(errClosing)
 	r.flights.close()
+	r.crew.Close()
 }
 
 // Resolve answers a question, at the latest when the resolution deadline after

@@ -116,11 +116,11 @@ func TestSharedReferralAfterFailure(t *testing.T) {
 	in(t, small, func(t *testing.T, w *world) {
 		w.opts.Minimise = Relaxed
 		w.server("192.0.2.2").rtt = time.Second
+		w.servers[netip.MustParseAddr("192.0.2.66")] = &server{zones: map[dnsname.Name][]rrset.Set{}, err: func(Query) error { return outcomeError{event.Unreachable} }}
 		w.start()
 		var all sync.WaitGroup
 		all.Go(func() { w.resolve("www.example.com.", "A") })
 		time.Sleep(500 * time.Millisecond) // it asks com. now
-		w.servers[netip.MustParseAddr("192.0.2.66")] = &server{zones: map[dnsname.Name][]rrset.Set{}, err: func(Query) error { return outcomeError{event.Unreachable} }}
 		now := w.clock.Now()
 		w.cache.PutDelegation(now, &cache.Delegation{Cut: n("example.com."), Parent: n("com."), TTL: 3600, Expiry: now.Add(time.Hour), Learned: now,
 			Servers: []cache.NameServer{{Name: n("old.example.com."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.66")}}}})

@@ -34,7 +34,7 @@ func TestPatienceIsEnough(t *testing.T) {
 	}{"over UDP": {reply{}, "U"}, "over TCP": {reply{tc: true}, "UT"}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, answers(c.udp, reply{}), func(e *env) {
-				r, pending, err, late := e.askFor(t.Context(), time.Second)
+				r, pending, err, late := e.askFor(e.Context(), time.Second)
 				if pending || err != nil {
 					t.Fatal(pending, err)
 				}
@@ -64,7 +64,7 @@ func TestPatienceEnds(t *testing.T) {
 			inBubble(t, nil, answers(c.udp, reply{}), func(e *env) {
 				e.net.SetDefault(simnet.Link{Latency: 300 * time.Millisecond})
 				start := e.clock.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(e.Context(), 10*time.Second)
 				defer cancel()
 				_, pending, err, late := e.askFor(ctx, c.wait)
 				if took := e.clock.Now().Sub(start); !pending || err != nil || took != c.wait {
@@ -89,7 +89,7 @@ func TestPatienceEnds(t *testing.T) {
 // What nobody answers ends with ctx, and late hears of it once.
 func TestPatienceEndsForNothing(t *testing.T) {
 	inBubble(t, nil, func(seen) [][]byte { return nil }, func(e *env) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(e.Context(), 3*time.Second)
 		defer cancel()
 		_, pending, err, late := e.askFor(ctx, time.Second)
 		if !pending || err != nil || len(late) != 0 {

@@ -332,6 +332,11 @@ func (p *plan) spare() {
 				cuts = append(cuts, z)
 			}
 		}
+		for _, u := range h.updates {
+			if f.server < 0 || u.server == f.server {
+				cuts = append(cuts, u.origin)
+			}
+		}
 		for _, a := range cuts {
 			if slices.ContainsFunc(cuts, func(b dnsname.Name) bool { return b.Below(a) }) {
 				f.words = "servfail"

@@ -328,7 +328,8 @@ func answer(zones map[dnsname.Name]*version, name dnsname.Name, t wire.Type) say
 // answers is what a server may say to a question: what its closest zone says, or
 // what another of its zones above the name says that has aliases. A server looks
 // for the target of an alias in the zone that the alias is in, and what it finds
-// there is told though it may have a closer zone.
+// there is told though it may have a closer zone. And the root's denial of the
+// upper part of a name is taken as that of the whole, whoever may have the rest.
 func answers(zones map[dnsname.Name]*version, name dnsname.Name, t wire.Type) []saying {
 	list := []saying{answer(zones, name, t)}
 	if list[0].zone == nil {
@@ -336,7 +337,7 @@ func answers(zones map[dnsname.Name]*version, name dnsname.Name, t wire.Type) []
 	}
 	for n := list[0].zone.origin; !n.IsRoot(); {
 		n = n.Parent()
-		if z := zones[n]; z != nil && z.aliases {
+		if z := zones[n]; z != nil && (z.aliases || n.IsRoot()) {
 			list = append(list, z.answer(name, t))
 		}
 	}

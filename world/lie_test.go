@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -71,22 +72,27 @@ func (w *player) script(server int) simauth.Script {
 	}
 }
 
-// victims are zones that a server has nothing to say about: not at or below any
-// zone that it ever had. What a server says of its own zones is true by
-// definition, wherever it was asked from.
+// own tells whether a name is at or below a zone that a server ever had, or could
+// be taken to have. What a server says of its own zones is true by definition,
+// wherever it was asked from.
+func (w *player) own(server int, name dnsname.Name) bool {
+	for _, u := range w.h.updates {
+		if u.server == server && name.Under(u.origin) {
+			return true
+		}
+	}
+	for cut, bs := range w.h.beliefs {
+		if name.Under(cut) && slices.ContainsFunc(bs, func(b belief) bool { return b.server == server }) {
+			return true
+		}
+	}
+	return false
+}
+
+// victims are zones that a server has nothing to say about.
 func (w *player) victims(server int) (list []dnsname.Name) {
 	for i := range w.p.zones {
-		z := w.p.zones[i].origin
-		own := z.IsRoot()
-		for _, u := range w.h.updates {
-			own = own || u.server == server && z.Under(u.origin)
-		}
-		for above, bs := range w.h.beliefs { // nor below one that it is taken to have
-			for _, b := range bs {
-				own = own || b.server == server && z.Under(above)
-			}
-		}
-		if !own {
+		if z := w.p.zones[i].origin; !w.own(server, z) {
 			list = append(list, z)
 		}
 	}
@@ -102,7 +108,7 @@ func (w *player) lieAbout(server int, kind string, m *dns.Msg) {
 		switch kind {
 		case "lie-additional":
 			m.Extra = append(m.Extra, lie(www, dns.TypeA)...)
-			for _, h := range w.hostsBelow(v) {
+			for _, h := range w.hostsBelow(server, v) {
 				m.Extra = append(m.Extra, lie(h, dns.TypeA)...)
 			}
 		case "lie-authority":
@@ -115,7 +121,7 @@ func (w *player) lieAbout(server int, kind string, m *dns.Msg) {
 	}
 	if kind == "lie-glue" {
 		for _, rr := range m.Ns {
-			if n, ok := rr.(*dns.NS); ok && w.foreign(server, n.Ns) {
+			if n, ok := rr.(*dns.NS); ok && !w.own(server, dnsname.MustParse(n.Ns)) {
 				extra = append(extra, lie(n.Ns, dns.TypeA)...)
 			}
 		}
@@ -131,21 +137,10 @@ func (w *player) lieAbout(server int, kind string, m *dns.Msg) {
 	}
 }
 
-// foreign tells whether a name is in a zone that a server has nothing to say of.
-func (w *player) foreign(server int, name string) bool {
-	n := dnsname.MustParse(name)
-	for _, v := range w.victims(server) {
-		if n.Under(v) {
-			return true
-		}
-	}
-	return false
-}
-
-// hostsBelow gives name servers' names below a zone.
-func (w *player) hostsBelow(z dnsname.Name) (list []string) {
+// hostsBelow gives name servers' names below a zone that are not a server's own.
+func (w *player) hostsBelow(server int, z dnsname.Name) (list []string) {
 	for _, s := range w.p.steps {
-		if s.verb == put && s.name.Under(z) && len(list) < 4 && strings.HasPrefix(s.name.FirstLabel(), "ns") {
+		if s.verb == put && s.name.Under(z) && len(list) < 4 && strings.HasPrefix(s.name.FirstLabel(), "ns") && !w.own(server, s.name) {
 			list = append(list, s.name.String())
 		}
 	}

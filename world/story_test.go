@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 )
 
@@ -85,12 +86,14 @@ func (r *record) trace(v *violation) (list []told) {
 			list = append(list, told{x.sent, x.ask.String()}, told{x.came, "  reply: " + said(x)})
 		}
 	}
+	j := &judge{record: r, max: maxTTL}
+	hops, _ := j.hops(v.reply.name, v.reply.typ, v.reply.sent, v.reply.came)
 	for _, e := range r.events {
 		if e.at < v.reply.sent-traceBefore || e.at > v.reply.came {
 			continue
 		}
 		x, ok := e.Event.(event.Exchanged)
-		if ok && !v.reply.name.Under(x.Zone) {
+		if ok && !slices.ContainsFunc(hops, func(n dnsname.Name) bool { return n.Under(x.Zone) }) {
 			continue
 		}
 		if ok {

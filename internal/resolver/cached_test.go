@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -108,12 +109,16 @@ func TestTruncationKeepsWholeSets(t *testing.T) {
 }
 
 // hitBench gives what a benchmark or gate of the hit path needs.
-func hitBench(tb testing.TB, hops int) (hit func()) {
-	r := New(Options{
+func hitBench(tb testing.TB, hops int, change ...func(*Options)) (hit func()) {
+	o := Options{
 		Cache: cache.New(cache.Options{Size: 8 << 20, Seed: 1}), Clock: newClock(), Deadline: time.Second,
 		NewIterator: func(iterator.Addresses) Iterator { return &scripted{script: nothing} },
 		CNAMEHops:   11, Minimal: true, Flights: 1,
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	r := New(o)
 	tb.Cleanup(r.Close)
 	owner := "www.example."
 	for i := range hops {
@@ -147,6 +152,20 @@ func TestCachedHitDoesNotAllocate(t *testing.T) {
 
 func BenchmarkCachedHit(b *testing.B) {
 	hit := hitBench(b, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		hit()
+	}
+}
+
+// Where local data and private addresses are configured that do not concern the
+// question.
+func BenchmarkCachedHitBesideLocalData(b *testing.B) {
+	hit := hitBench(b, 0, withLocal, func(o *Options) {
+		for _, p := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"} {
+			o.PrivateAddresses = append(o.PrivateAddresses, netip.MustParsePrefix(p))
+		}
+	})
 	b.ReportAllocs()
 	for b.Loop() {
 		hit()

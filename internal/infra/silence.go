@@ -42,8 +42,22 @@ func (a *address) dark(now clock.Mono) bool {
 // at least silent. One that the network refuses is not held: that costs a round
 // trip, and a firewall may refuse less than it seems.
 func (a *address) held(now clock.Mono, failing bool) bool {
+	a.expire(now)
 	return now.Sub(max(a.granted, a.asked)) < recheckFirst &&
 		(a.dark(now) || failing && a.silence(now) > 0)
+}
+
+// expire forgets what checks proved of an address that nothing was sent to for as
+// long as a failure may be remembered (RFC 9520 §3.2): the first questions after
+// that are all asked, and not one of them for all. It stays suspect, since that
+// only puts it last.
+func (a *address) expire(now clock.Mono) {
+	if a.checks == 0 || now.Sub(max(a.granted, a.asked)) < backoffLast {
+		return
+	}
+	a.checks = 0
+	a.pending = a.pending[:min(len(a.pending), a.suspicion())]
+	a.unanswered = len(a.pending)
 }
 
 // crowded tells that enough questions wait for a first reply that is overdue:

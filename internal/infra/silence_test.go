@@ -136,6 +136,31 @@ func TestDarkIsAskedOnceASecond(t *testing.T) {
 	}
 }
 
+// What nobody asked about for five minutes is asked by all (RFC 9520 §3.2), and is
+// found to be dark again when it is.
+func TestDarkIsForgotten(t *testing.T) {
+	for _, c := range []struct {
+		idle time.Duration
+		held bool
+	}{{backoffLast - time.Second, true}, {backoffLast, false}} {
+		i := fresh(Options{Explore: -1})
+		now := dark(i, clock.Mono(time.Second), addr(0)).Add(c.idle)
+		i.Choose(now, zone, cands(addr(0)), nil)
+		i.Sent(now, addr(0))
+		if ch, ok := i.Choose(now.Add(ms), zone, cands(addr(0)), nil); ok == c.held || ch.Held != c.held {
+			t.Errorf("after %v: %+v, %v", c.idle, ch, ok)
+		}
+		i.Check(now.Add(time.Second), addr(0))
+		i.Sent(now.Add(time.Second), addr(0))
+		for n := range 24 {
+			i.Sent(now.Add(time.Second+time.Duration(n)), addr(0))
+		}
+		if n := i.Silence(now.Add(2*time.Second), addr(0)); n != checksAtOnce {
+			t.Errorf("after %v: %d checks", c.idle, n)
+		}
+	}
+}
+
 // What is only suspect is never held, but of a cut that failed as a whole.
 func TestSuspectIsHeldOnlyOfAFailingCut(t *testing.T) {
 	for _, failing := range []bool{false, true} {

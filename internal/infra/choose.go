@@ -86,8 +86,7 @@ type option struct {
 func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, tried []Tries) (Choice, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var buf [16]option
-	opts, none := buf[:0], Choice{}
+	opts, none := i.options[:0], Choice{}
 	c, ok := i.cuts.peek(cut)
 	failing := ok && c.failing
 	for _, c := range cands {
@@ -105,6 +104,7 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 			opts = append(opts, o)
 		}
 	}
+	i.options = opts[:0]
 	if len(opts) == 0 {
 		if none.Pause > 0 {
 			none.Held = false

@@ -48,6 +48,7 @@ type Infra struct {
 	cuts     *table[dnsname.Name, *cutState]
 	families [2]family // IPv4, IPv6
 	counts   Stats
+	options  []option // memory for Choose, nothing that lasts
 }
 
 // New makes an Infra that knows nothing.

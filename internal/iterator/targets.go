@@ -301,6 +301,9 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 		}
 		find = t.it.fromParent(place.cut, parent)
 	}
+	if t.lookups == nil {
+		t.lookups = make(chan lookup)
+	}
 	go func() {
 		l := lookup{epoch: epoch, host: i}
 		l.addrs, l.err = find(ctx, req, name, typ)

@@ -83,7 +83,7 @@ type task struct {
 	open      int                              // exchanges in goroutines whose result is still to come
 	timer     *time.Timer
 	results   chan result
-	lookups   chan lookup
+	lookups   chan lookup // made with the first
 
 	reply    *verdict // useful: for consider
 	soft     *verdict // to be used if nothing better comes
@@ -103,8 +103,7 @@ type verdict struct {
 }
 
 func (it *Iterator) newTask(r Request) *task {
-	t := &task{it: it, req: r, results: make(chan result), lookups: make(chan lookup),
-		spent: map[event.Question][]infra.Tries{}}
+	t := &task{it: it, req: r, results: make(chan result)}
 	t.min.full = it.mode == Off
 	return t
 }
@@ -201,6 +200,9 @@ func (t *task) enter(p place) {
 // delegation again: an address has three in all (RFC 9520 §3.1).
 func (t *task) ask(q event.Question, minimised bool) {
 	if len(t.tries) > 0 {
+		if t.spent == nil {
+			t.spent = map[event.Question][]infra.Tries{}
+		}
 		t.spent[t.asked] = t.tries
 	}
 	t.endWalk()

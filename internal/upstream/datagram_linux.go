@@ -78,7 +78,7 @@ func sockaddr(to netip.AddrPort) (family int, sa unix.Sockaddr) {
 // Write sends one datagram. A full send buffer is as if the network had lost it.
 func (d *datagram) Write(b []byte) (int, error) {
 	for {
-		n, err := unix.SendmsgN(d.fd, b, nil, nil, unix.MSG_NOSIGNAL)
+		n, err := unix.Write(d.fd, b)
 		switch err {
 		case unix.EINTR:
 		case unix.EAGAIN:

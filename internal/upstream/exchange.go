@@ -20,7 +20,9 @@ type exchange struct {
 
 	attempts int
 	until    clock.Mono // when whoever waits stops waiting; 0: with the context
-	open     *socket    // of a suspended exchange: what it listened to
+	open     bool       // suspended while it listened to the socket
+	kept     bool       // a goroutine listens for late replies: not to be used again
+	socket   socket
 
 	ednsRefused bool            // plain DNS is being tried because EDNS was refused
 	miscased    bool            // a reply had the wrong case: it is being checked over TCP
@@ -29,6 +31,7 @@ type exchange struct {
 	flooded     bool            // too many wrong replies: only TCP is believed
 	badCookies  int             // BADCOOKIE replies
 	held        *iterator.Reply // lacks the cookie it should have: good only if TCP cannot be had
+	spare       iterator.Reply  // what held points to
 }
 
 // arrival is what one sending of the question brought.
@@ -193,7 +196,8 @@ func (x *exchange) again(r *iterator.Reply) bool {
 		// A server that gave a cookie and now does not echo ours: forged, or it
 		// stopped. TCP tells, as with RFC 7873 §5.3's way out of a bad cookie.
 		x.u.counts.cookieMissing.Add(1)
-		x.held, x.plan.tcp = r, true
+		x.spare = *r
+		x.held, x.plan.tcp = &x.spare, true
 		return true
 	case !has && len(x.m.cookie.Server()) > 0:
 		x.u.opt.Infra.LearnCookie(x.q.Server, x.m.cookie.Client, nil) // it stopped

@@ -34,19 +34,23 @@ type message struct {
 	msg      []byte // with room for two octets of length before it
 	cookie   infra.Cookie
 	cookies  bool
-	mixed    bool // there were letters whose case was drawn
+	mixed    bool                               // there were letters whose case was drawn
+	random   [2 + 8 + dnsname.MaxLen/8 + 1]byte // for id, client cookie and case
 	space    [2 + 512]byte
 }
 
 // compose writes the question as the plan says. The length octets of TCP stand
 // in front of msg, so both transports send from the same memory.
 func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
-	var random [2 + 8]byte
-	u.opt.Random(random[:])
-	m.id = binary.BigEndian.Uint16(random[:])
+	random := m.random[:2+8]
+	if p.mixed {
+		random = m.random[:2+8+len(q.Name)/8+1]
+	}
+	u.opt.Random(random)
+	m.id = binary.BigEndian.Uint16(random)
 	var nameBuf [dnsname.MaxLen]byte
 	name := nameBuf[:copy(nameBuf[:], q.Name)]
-	m.mixed = p.mixed && mixCase(name, u.opt.Random)
+	m.mixed = p.mixed && mixCase(name, random[2+8:])
 
 	var b wire.Builder
 	b.Reset(m.space[:2], 512, wire.Header{ID: m.id, RD: q.RD, CD: u.opt.DNSSEC})
@@ -58,7 +62,7 @@ func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
 		e := wire.EDNS{UDPSize: uint16(u.opt.UDPSize), DO: u.opt.DNSSEC}
 		if p.cookies {
 			m.cookies = true
-			m.cookie = u.opt.Infra.Cookie(u.opt.Clock.Now(), q.Server, [8]byte(random[2:]))
+			m.cookie = u.opt.Infra.Cookie(u.opt.Clock.Now(), q.Server, [8]byte(random[2:10]))
 			data := append(m.cookie.Client[:len(m.cookie.Client):len(m.cookie.Client)], m.cookie.Server()...)
 			e.Options = wire.AppendOption(opts[:0], wire.OptionCookie, data)
 		}
@@ -72,11 +76,9 @@ func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
 // framed is the message with its length before it (RFC 1035 §4.2.2).
 func (m *message) framed() []byte { return m.space[:2+len(m.msg)] }
 
-// mixCase gives every letter of a name in wire form a random case and tells
+// mixCase gives every letter of a name in wire form the case that its bit says and tells
 // whether there were any. Length octets are no letters: they are at most 63.
-func mixCase(name []byte, random func([]byte)) (any bool) {
-	var bits [dnsname.MaxLen/8 + 1]byte
-	random(bits[:len(name)/8+1])
+func mixCase(name, bits []byte) (any bool) {
 	for i, c := range name {
 		if c|0x20 < 'a' || c|0x20 > 'z' {
 			continue

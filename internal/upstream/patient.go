@@ -19,15 +19,21 @@ func (u *Upstream) begin(q iterator.Query) (*exchange, error) {
 		u.counts.forbidden.Add(1)
 		return nil, &Error{Result: event.Unreachable, Server: q.Server, Text: "address is on the do-not-query list"}
 	}
-	x := &exchange{u: u, q: q}
+	x := u.exchanges.Get().(*exchange)
+	*x = exchange{u: u, q: q}
 	x.begin()
 	return x, nil
 }
 
-// finish counts the end.
+// finish counts the end. The exchange is nobody's after it.
 func (x *exchange) finish(r iterator.Reply, err *Error) (iterator.Reply, error) {
+	u := x.u
+	if !x.kept {
+		x.q, x.held, x.spare = iterator.Query{}, nil, iterator.Reply{} // nothing is kept alive
+		u.exchanges.Put(x)
+	}
 	if err != nil {
-		x.u.counts.failed[err.Result%outcomes].Add(1)
+		u.counts.failed[err.Result%outcomes].Add(1)
 		return iterator.Reply{}, err
 	}
 	return r, nil
@@ -48,7 +54,7 @@ func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.
 	case failure != suspended:
 		r, err = x.finish(r, failure)
 		return r, false, err
-	case x.open != nil:
+	case x.open:
 		go func() { late(x.resume(ctx)) }()
 		return r, true, nil
 	}
@@ -58,9 +64,9 @@ func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.
 // resume goes on where the exchange was suspended, to its end.
 func (x *exchange) resume(ctx context.Context) (iterator.Reply, error) {
 	x.until = 0
-	if s := x.open; s != nil {
-		x.open = nil
-		got, err := x.hear(ctx, s)
+	if x.open {
+		x.open = false
+		got, err := x.hear(ctx, &x.socket)
 		if r, done, err := x.settle(ctx, &got, err); done {
 			return x.finish(r, err)
 		}

@@ -26,7 +26,8 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 		x.refund()
 		return arrival{}, x.netFail(ctx, "open socket", err)
 	}
-	s := &socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte)}
+	s := &x.socket // one at a time
+	*s = socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte)}
 	s.at = x.sent()
 	x.u.counts.sentUDP.Add(1)
 	if _, err := conn.Write(x.m.msg); err != nil {
@@ -46,7 +47,7 @@ func (x *exchange) hear(ctx context.Context, s *socket) (arrival, *Error) {
 			return arrival{}, x.netFail(ctx, "wait", err)
 		}
 		if x.until != 0 {
-			x.open = s
+			x.open = true
 			return arrival{}, suspended
 		}
 	}
@@ -130,7 +131,7 @@ func (x *exchange) linger(s *socket) {
 		s.close()
 		return
 	}
-	x.until = 0
+	x.until, x.kept = 0, true
 	go func() {
 		defer u.lingers.Add(-1)
 		defer s.close()

@@ -64,14 +64,15 @@ type Options struct {
 // wait for late replies, 2 s each and at most a quarter of MaxSockets; Close
 // ends them.
 type Upstream struct {
-	opt      Options
-	sockets  atomic.Int64
-	lingers  atomic.Int64
-	pool     *pool
-	buffers  sync.Pool       // of *[maxUDPSize+1]byte: lent to a reading socket, given back when it closes
-	lifetime context.Context // ends with Close
-	end      context.CancelFunc
-	counts   counters
+	opt       Options
+	sockets   atomic.Int64
+	lingers   atomic.Int64
+	pool      *pool
+	buffers   sync.Pool       // of *[maxUDPSize+1]byte: lent to a reading socket, given back when it closes
+	exchanges sync.Pool       // of *exchange
+	lifetime  context.Context // ends with Close
+	end       context.CancelFunc
+	counts    counters
 }
 
 // New makes an Upstream; Clock and Infra must be given.
@@ -100,6 +101,7 @@ func New(o Options) *Upstream {
 	}
 	u := &Upstream{opt: o, pool: newPool(o.TCPIdle)}
 	u.buffers.New = func() any { return new([maxUDPSize + 1]byte) }
+	u.exchanges.New = func() any { return new(exchange) }
 	u.lifetime, u.end = context.WithCancel(context.Background())
 	return u
 }

@@ -11,7 +11,7 @@ type chain struct {
 	hops []*rrset.Set // aliases, and the answer at the end if it is there
 	end  dnsname.Name // the name that the path ends at, asked for or aliased to
 	data bool         // the last hop answers the question
-	away bool         // end is outside the zone: its data is another's to give
+	away bool         // what is asked of end is not in the zone: another is to give it
 	// tooLong: the last hop is a DNAME whose result is longer than a name may
 	// be (RFC 6672 §2.2, YXDOMAIN).
 	tooLong bool
@@ -24,7 +24,9 @@ type chain struct {
 func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name, maxHops int) chain {
 	c := chain{end: name}
 	for hops := 0; ; hops++ {
-		if !c.end.Under(zone) {
+		// An alias to the top of the zone: its DS records are the parent's to give
+		// or to deny (RFC 4035 §3.1.4.1).
+		if !c.end.Under(zone) || hops > 0 && t == wire.TypeDS && c.end == zone && !zone.IsRoot() {
 			c.away = true
 			return c
 		}

@@ -91,6 +91,9 @@ func TestClassify(t *testing.T) {
 		{what: "NODATA behind an alias", flags: "aa", answer: "www.example.com. 300 CNAME b.example.com.", authority: soaExample, want: "alias hops=1 end=b.example.com. denied"},
 		{what: "NXDOMAIN behind an alias out of the zone", flags: "aa", rcode: nx, answer: "www.example.com. 300 CNAME b.example.net.", authority: soaExample, want: "alias hops=1 end=b.example.net. away"},
 
+		{what: "DS behind an alias to the top of the zone", typ: "DS", flags: "aa", answer: "www.example.com. 300 CNAME example.com.", authority: soaExample, want: "alias hops=1 end=example.com. away"},
+		{what: "DS behind an alias to another name", typ: "DS", flags: "aa", answer: "www.example.com. 300 CNAME b.example.com.", authority: soaExample, want: "alias hops=1 end=b.example.com. denied"},
+
 		{what: "DNAME with its CNAME", name: "a.d.example.com.", flags: "aa", answer: "d.example.com. 300 DNAME e.example.com.\na.d.example.com. 300 CNAME a.e.example.com.\na.e.example.com. 300 A 198.51.100.3", want: "answer hops=2 end=a.e.example.com."},
 		{what: "DNAME with a false CNAME", name: "a.d.example.com.", flags: "aa", answer: "a.d.example.com. 300 CNAME evil.example.com.\nd.example.com. 300 DNAME e.example.com.\nevil.example.com. 300 A 198.51.100.4", want: "alias hops=1 end=a.e.example.com."},
 		{what: "DNAME alone", name: "a.d.example.com.", flags: "aa", answer: "d.example.com. 300 DNAME example.net.", want: "alias hops=1 end=a.example.net. away"},

@@ -54,7 +54,7 @@ func classify(m *message, a asked) class {
 		c.soft = !m.aa && m.ra && !a.lenient
 	case len(c.chain.hops) > 0:
 		c.outcome = event.Alias
-		c.denyEnd(m)
+		c.denyEnd(m, a)
 	case m.rcode == wire.RcodeNXDomain:
 		c.nxdomain(m, a)
 	default:
@@ -85,11 +85,14 @@ func outcomeOf(r wire.Rcode) event.Outcome {
 // denyEnd sees whether the reply also says that the end of its aliases does
 // not exist: the rcode belongs to the last name (RFC 6604 §3, RFC 2308 §2.1).
 // Without an SOA record it proves nothing beyond the aliases.
-func (c *class) denyEnd(m *message) {
+func (c *class) denyEnd(m *message, a asked) {
 	if c.chain.away || c.chain.tooLong || c.chain.loop {
 		return
 	}
 	c.soa = authorityFor(m, c.chain.end)
+	if c.soa != nil && a.Type == wire.TypeDS && c.soa.Name == c.chain.end && !c.chain.end.IsRoot() {
+		c.soa = nil // a server of both sides of a cut spoke for the lower one (RFC 4035 §3.1.4.1)
+	}
 	c.denied = c.soa != nil
 }
 

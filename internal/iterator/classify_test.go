@@ -92,6 +92,7 @@ func TestClassify(t *testing.T) {
 		{what: "NXDOMAIN behind an alias out of the zone", flags: "aa", rcode: nx, answer: "www.example.com. 300 CNAME b.example.net.", authority: soaExample, want: "alias hops=1 end=b.example.net. away"},
 
 		{what: "DS behind an alias to the top of the zone", typ: "DS", flags: "aa", answer: "www.example.com. 300 CNAME example.com.", authority: soaExample, want: "alias hops=1 end=example.com. away"},
+		{what: "DS behind an alias to the top of a zone below, on the same server", typ: "DS", flags: "aa", answer: "www.example.com. 300 CNAME b.example.com.", authority: "b.example.com. 300 SOA ns1.example.com. host.example.com. 60", want: "alias hops=1 end=b.example.com."},
 		{what: "DS behind an alias to another name", typ: "DS", flags: "aa", answer: "www.example.com. 300 CNAME b.example.com.", authority: soaExample, want: "alias hops=1 end=b.example.com. denied"},
 
 		{what: "DNAME with its CNAME", name: "a.d.example.com.", flags: "aa", answer: "d.example.com. 300 DNAME e.example.com.\na.d.example.com. 300 CNAME a.e.example.com.\na.e.example.com. 300 A 198.51.100.3", want: "answer hops=2 end=a.e.example.com."},

@@ -69,7 +69,8 @@ type job struct {
 	from   event.FlightID // the flight that waits, 0 for a client
 	budget *iterator.Budget
 	depth  int
-	seen   uint64 // flights.landed before the cache was asked
+	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
+	seen   uint64     // flights.landed before the cache was asked
 }
 
 // board returns the flight for a key, a new one (fresh true) or one that is
@@ -176,10 +177,16 @@ func reaches(from, to *flight, seen map[*flight]bool) bool {
 // fly resolves one hop on behalf of j: it joins the flight under way or starts
 // one, and waits for its end or for ctx's. started tells which it was.
 func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.Result, started bool, err error) {
+	now := r.clock.Now()
+	if j.until != 0 && j.until < now.Add(r.deadline) { // a flight may take longer than the client waits
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, j.until.Sub(now), errDeadline)
+		defer cancel()
+	}
 	if ctx.Err() != nil { // whoever wanted it is gone: a flight would be work for nobody
 		return iterator.Result{}, false, context.Cause(ctx)
 	}
-	f, fresh, err := r.flights.board(key, j, r.clock.Now())
+	f, fresh, err := r.flights.board(key, j, now)
 	if err != nil {
 		return iterator.Result{}, false, err
 	}
@@ -192,6 +199,8 @@ func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.
 		return f.result, fresh, nil
 	case <-ctx.Done():
 		return iterator.Result{}, fresh, context.Cause(ctx)
+	case <-r.base.Done():
+		return iterator.Result{}, fresh, errClosing
 	}
 }
 

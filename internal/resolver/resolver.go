@@ -144,12 +144,9 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	if !q.RD {
 		return r.fromCache(&q)
 	}
-	wait := r.deadline + lastWord - r.clock.Now().Sub(q.Arrival)
-	ctx, cancel := context.WithTimeoutCause(ctx, wait, errDeadline)
-	defer cancel()
-	stop := context.AfterFunc(r.base, cancel)
-	defer stop()
-	t := trail{r: r, q: &q, name: q.Name, job: job{budget: iterator.NewBudget(r.queries, r.bytes)}}
+	t := trail{r: r, q: &q, name: q.Name, job: job{
+		budget: iterator.NewBudget(r.queries, r.bytes), until: q.Arrival.Add(r.deadline + lastWord),
+	}}
 	return t.walk(ctx)
 }
 

@@ -17,6 +17,14 @@ type Network interface {
 	DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
 
+// What a forger off the path has to guess (RFC 5452 §9.2): the port of one
+// question, drawn anew for each from portCount, and its id of 65,536, which is 1
+// in 3.2 thousand million; times two for each letter of the name, where its case
+// is kept, and for each further server address that may have been asked. Sockets
+// are connected: what misses the port or comes from elsewhere is not even heard.
+// Of what hits the port SpoofNearMiss tries count at most, so that not even who
+// knows the port has more than 10 in 65,536 a question. Sockets are therefore not
+// kept for another question: whoever found a port out would know the next one's.
 const (
 	// Local ports are chosen from here up: below are those that services are
 	// commonly started on later.

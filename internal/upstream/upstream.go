@@ -10,6 +10,11 @@
 // that refuse EDNS, cookies and servers that mangle the case are dealt with
 // here and remembered in infra.
 //
+// A cold question's cost is mostly here. On Linux sockets are made of bare system
+// calls, eight a question with sending and closing, and one goroutine tells
+// those who wait that there is something to read (see datagram and poller); and
+// ExchangeFor needs no goroutine but its caller's.
+//
 // It must not decide what a reply means for a resolution, when to give up or
 // whom to ask instead: that is the iterator's. It tells infra of packets, not
 // of verdicts.
@@ -60,9 +65,10 @@ type Options struct {
 	Events event.Sink
 }
 
-// Upstream is safe for concurrent use. It starts no goroutine but those that
-// wait for late replies, 2 s each and at most a quarter of MaxSockets; Close
-// ends them.
+// Upstream is safe for concurrent use. It starts no goroutine but one that
+// watches the sockets, those of exchanges that outlive the patience of their
+// caller (ExchangeFor), which end with its context, and those that wait for late
+// replies, 2 s each and at most a quarter of MaxSockets; Close ends the others.
 type Upstream struct {
 	opt       Options
 	sockets   atomic.Int64

@@ -336,7 +336,7 @@ func (g *generator) taken(z *genZone, name dnsname.Name) bool {
 		}
 	}
 	return slices.ContainsFunc(g.p.steps, func(s step) bool {
-		return s.name == name && s.typ == wire.TypeCNAME || s.typ == wire.TypeDNAME && name.Below(s.name)
+		return s.name == name && s.typ == wire.TypeCNAME || s.typ == wire.TypeDNAME && name.Under(s.name)
 	})
 }
 

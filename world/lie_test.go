@@ -62,7 +62,7 @@ func (w *player) script(server int) simauth.Script {
 				continue
 			}
 			switch {
-			case strings.HasPrefix(f.kind, "lie-"):
+			case strings.HasPrefix(f.kind, "lie-") && !w.garbles(server): // of a message that is cut off it would make a whole one
 				re = simauth.Edit(func(m *dns.Msg) { w.lieAbout(server, f.kind, m) })(x, re)
 			case strings.HasPrefix(f.kind, "forge-") && x.Transport == event.UDP:
 				w.forge(f.kind, x, re)
@@ -70,6 +70,12 @@ func (w *player) script(server int) simauth.Script {
 		}
 		return re
 	}
+}
+
+// garbles tells whether a server's replies are cut off now.
+func (w *player) garbles(server int) bool {
+	now := w.now()
+	return slices.ContainsFunc(w.p.faults, func(f fault) bool { return f.words == "garbage" && f.during(server, now, now) })
 }
 
 // own tells whether a name is at or below a zone that a server ever had, or could
@@ -104,7 +110,7 @@ func (w *player) lieAbout(server int, kind string, m *dns.Msg) {
 	var extra []dns.RR
 	opt := m.IsEdns0()
 	for _, v := range w.victims(server) {
-		www, ns := "www."+v.String(), "ns.liar.example."
+		www, ns := "www."+strings.TrimPrefix(v.String(), "."), "ns.liar.example."
 		switch kind {
 		case "lie-additional":
 			m.Extra = append(m.Extra, lie(www, dns.TypeA)...)

@@ -397,5 +397,20 @@ func rdataOf(rr dns.RR) ([]byte, error) {
 		return nil, err
 	}
 	owner := dnsname.WireLen(buf[:end])
-	return slices.Clone(buf[owner+10 : end]), nil
+	return canonical(wire.Type(rr.Header().Rrtype), slices.Clone(buf[owner+10:end])), nil
+}
+
+// canonical lowers the case of names in data. Servers compress them against the
+// question, whose case the resolver makes up.
+func canonical(t wire.Type, data []byte) []byte {
+	from := 0
+	switch t {
+	case wire.TypeMX:
+		from = 2
+	case wire.TypeCNAME, wire.TypeDNAME, wire.TypeNS:
+	default:
+		return data
+	}
+	dnsname.Lower(data[from:], slices.Clone(data[from:]))
+	return data
 }

@@ -58,6 +58,29 @@ func TestRealAuthorities(t *testing.T) {
 			}
 		})
 	}
+	t.Run("kdig", func(t *testing.T) { kdigCases(t, n) })
+}
+
+// kdigCases asks with Knot's client what dig does not: several questions on one
+// connection, the full EDNS of its own making, and wire forms of its own.
+func kdigCases(t *testing.T, n *namespace) {
+	t.Helper()
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"+tcp", "+keepopen", "www.shop.example.", "A", "big.shop.example.", "TXT", "nope.shop.example.", "A"}, []string{"203.0.113.80", "39 xxx", "NXDOMAIN"}},
+		{[]string{"+edns", "+nsid", "+padding=64", "+cookie", "alias.example.", "A"}, []string{"NSID", "interop", "alias.example.", "www.shop.example.", "203.0.113.80"}},
+		{[]string{"+dnssec", "+cd", "www.shop.example.", "HTTPS"}, []string{"NOERROR", "alpn=h2,h3"}},
+		{[]string{"+noedns", "+bufsize=512", "big.shop.example.", "TXT"}, []string{"NOERROR", "39 xxx"}},
+	} {
+		out := n.run(append([]string{"kdig", "@" + resolverHost, "-p", resolverPort, "+timeout=12", "+retry=0"}, c.args...)...)
+		for _, w := range c.want {
+			if !strings.Contains(out, w) {
+				t.Errorf("kdig %s: no %q in\n%s", strings.Join(c.args, " "), w, out)
+			}
+		}
+	}
 }
 
 // interopNSD serves the root and example. with a delegation whose servers have

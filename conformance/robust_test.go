@@ -31,6 +31,7 @@ func TestAdversity(t *testing.T) {
 	a.onlyIPv6()
 	a.datagramSizes()
 	a.stalledTCP()
+	a.onlyTCP()
 	a.load()
 	a.restart()
 }
@@ -114,6 +115,18 @@ func (a *adversity) stalledTCP() {
 	if a.sent("stall").Connections == 0 {
 		a.t.Error("the stalling server was never tried over TCP")
 	}
+}
+
+// onlyTCP blocks UDP on the way to the only server of a zone, which goes on
+// answering over TCP, and mends it.
+func (a *adversity) onlyTCP() {
+	a.want("h0.slow.example.", dns.TypeA, dns.RcodeSuccess, 1)
+	a.set("slow", proxy.Faults{DropUDP: true})
+	before := a.sent("slow").Connections
+	began := time.Now()
+	o := a.c.ask(question{name: "h1.slow.example.", typ: dns.TypeA})
+	a.t.Logf("UDP blocked: %s after %v, %d connections", o, time.Since(began).Round(time.Millisecond), a.sent("slow").Connections-before)
+	a.set("slow", a.w.servers["slow"].faults)
 }
 
 var (

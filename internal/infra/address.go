@@ -62,11 +62,6 @@ type address struct {
 	probeAt  clock.Mono // when a bad server is asked again; 0: not decided
 	probeGap time.Duration
 
-	asked, granted clock.Mono // when something was sent last, and when it was chosen last
-
-	checks                            int        // since something was heard; the times below mean nothing without
-	firstCheck, checkedOut, lastCheck clock.Mono // the first, the last of those in a row, the last of all
-
 	cap capability
 
 	sent, answered, timeouts uint64
@@ -75,7 +70,6 @@ type address struct {
 func (a *address) send(now clock.Mono) {
 	a.sent++
 	a.unanswered++
-	a.asked = now
 	if len(a.pending) < suspectLossy {
 		a.pending = append(a.pending, now)
 	}
@@ -88,7 +82,7 @@ func (a *address) hear(now clock.Mono, rtt time.Duration) {
 	a.heard = now
 	a.pending, a.unanswered = a.pending[:0], 0
 	a.down, a.downSince, a.downText = false, 0, ""
-	a.probeAt, a.probeGap, a.checks = 0, 0, 0
+	a.probeAt, a.probeGap = 0, 0
 	if rtt > 0 {
 		a.sample(now, rtt)
 	}

@@ -65,6 +65,7 @@ const (
 type option struct {
 	Candidate
 	a     *address // nil: never heard of
+	hush  *hush    // nil: nothing is known of its silence to the cut
 	fault *fault
 	n     int // tries of this question
 	rank  rank
@@ -96,9 +97,9 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 		o := i.assess(now, cut, c, tried)
 		switch {
 		case o.n >= MaxTries:
-		case o.a != nil && o.a.held(now, failing):
+		case o.a != nil && o.a.held(now, o.hush, failing):
 			none.Held = true
-		case o.a != nil && o.a.crowded(now) && !o.a.dark(now):
+		case o.a != nil && o.a.crowded(now, o.hush) && !o.a.dark(now, o.hush):
 			none.Pause = crowdPause
 		default:
 			opts = append(opts, o)
@@ -114,8 +115,10 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 		return none, false
 	}
 	o, why := i.pick(now, opts, len(tried) == 0)
-	if o.a != nil {
-		o.a.granted = now // until the packet is told of: others may choose before
+	if o.a != nil && o.a.overdue(now) {
+		h := i.hushed(now, cut, o.a)
+		h.granted = now
+		h.asked++
 	}
 	i.counts.Chosen[why]++
 	return Choice{Candidate: o.Candidate, Why: why, Timeout: o.patience(now, opts, why)}, true
@@ -135,6 +138,9 @@ func (i *Infra) assess(now clock.Mono, cut dnsname.Name, c Candidate, tried []Tr
 	}
 	if a, ok := i.addrs.get(key); ok {
 		o.a, o.cost = a, a.cost()
+		if a.overdue(now) {
+			o.hush = i.hush(now, cut, a)
+		}
 		if h := a.health(now); h != good {
 			o.rank = rankDoubt
 			if h > doubtful {
@@ -335,7 +341,7 @@ func (o *option) patience(now clock.Mono, opts []option, why event.Reason) time.
 	d := unknownTimeout
 	if o.a != nil {
 		d = o.a.timeout()
-		if o.a.silence(now) > 0 && why == event.ReasonLastHope {
+		if o.a.silence(now, o.hush) > 0 && why == event.ReasonLastHope {
 			return max(d, unknownTimeout)
 		}
 	}

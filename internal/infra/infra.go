@@ -45,6 +45,7 @@ type Infra struct {
 	rand     *rand.Rand
 	addrs    *table[netip.AddrPort, *address]
 	pairs    *table[pair, *fault]
+	hushes   *table[pair, *hush]
 	cuts     *table[dnsname.Name, *cutState]
 	families [2]family // IPv4, IPv6
 	counts   Stats
@@ -73,6 +74,7 @@ func New(o Options) *Infra {
 		rand:    o.Rand,
 		addrs:   newTable[netip.AddrPort, *address](o.MaxAddresses),
 		pairs:   newTable[pair, *fault](o.MaxAddresses),
+		hushes:  newTable[pair, *hush](o.MaxAddresses),
 		cuts:    newTable[dnsname.Name, *cutState](o.MaxCuts),
 	}
 	i.addrs.spare = (*address).proven

@@ -5,141 +5,180 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
 )
 
 const (
 	checksAtOnce = 6  // checks in a row when an address falls silent: two questions, three times each (RFC 9520 §3.1)
 	darkUnheard  = 24 // exchanges unanswered that need no further check: at 51 % lost, one in ten million
 	crowd        = 64 // exchanges unanswered at once, when a reply is overdue
+	crowdOwn     = 16 // of the zone, since then
 	crowdPause   = 50 * time.Millisecond
 	crowdLast    = 2 * time.Second // a silence that is longer is known
 	overdueLeast = 20 * time.Millisecond
 )
 
+// hush is what is known of an address's silence to one zone's questions. What a
+// server says nothing to may be the zone: anybody can delegate one to a server
+// that drops what is not its own. So the silence is proved for each zone by
+// checks of its own, and holds nobody else's questions.
+type hush struct {
+	heard   uint64     // replies of the address when this was begun: void once there are more
+	asked   int        // how often the zone asked since its replies were overdue, checks too
+	granted clock.Mono // when the address was chosen for it last
+
+	checks                            int        // of it, unanswered; the times below mean nothing without
+	firstCheck, checkedOut, lastCheck clock.Mono // the first, the last of those in a row, the last of all
+}
+
+// hush gives what is known of an address for a zone, nil when there is nothing.
+// What nobody of the zone asked for as long as a failure may be remembered (RFC
+// 9520 §3.2) is void: the first questions after that are all asked. The lock is
+// held.
+func (i *Infra) hush(now clock.Mono, cut dnsname.Name, a *address) *hush {
+	h, ok := i.hushes.peek(pair{cut, a.addr})
+	if !ok || h.heard != a.answered || now.Sub(max(h.granted, h.lastCheck)) >= backoffLast {
+		return nil
+	}
+	return h
+}
+
+// hushed gives the same to be written to, made when there is nothing.
+func (i *Infra) hushed(now clock.Mono, cut dnsname.Name, a *address) *hush {
+	key := pair{cut, a.addr}
+	if h := i.hush(now, cut, a); h != nil {
+		i.hushes.touch(key)
+		return h
+	}
+	h, ok := i.hushes.get(key)
+	if !ok {
+		h = new(hush)
+		i.hushes.put(key, h)
+	}
+	*h = hush{heard: a.answered}
+	return h
+}
+
 // silence is how many checks of a suspect address went unanswered: something
-// else that it was asked, which any server answers. 0: there is doubt whether
-// it is the address that is silent or the questions that it does not like.
-func (a *address) silence(now clock.Mono) int {
-	if a.checks == 0 || !a.suspect(now) || now.Sub(a.firstCheck) < a.patience() {
+// else that it was asked, which any server of the zone answers. 0: there is
+// doubt whether it is the address that is silent or the questions that it does
+// not like.
+func (a *address) silence(now clock.Mono, h *hush) int {
+	if h == nil || h.checks == 0 || !a.suspect(now) || now.Sub(h.firstCheck) < a.patience() {
 		return 0
 	}
-	if now.Sub(a.checkedOut) < a.patience() {
-		return max(1, min(a.checks, checksAtOnce)-1)
+	if now.Sub(h.checkedOut) < a.patience() {
+		return max(1, min(h.checks, checksAtOnce)-1)
 	}
-	return min(a.checks, checksAtOnce)
+	return min(h.checks, checksAtOnce)
 }
 
-// dark tells that an address is silent beyond doubt. An address that is suspect
-// only comes last in the choice. One that is dark is asked by one question a
-// second, whoever's it is, and those that have no better server fail at once.
-func (a *address) dark(now clock.Mono) bool {
-	n := a.silence(now)
-	return n >= checksAtOnce || n > 0 && a.unanswered >= darkUnheard
+// dark tells that an address is silent to a zone beyond doubt. An address that is
+// suspect only comes last in the choice. One that is dark is asked by one of the
+// zone's questions a second, and those that have no better server fail at once.
+func (a *address) dark(now clock.Mono, h *hush) bool {
+	n := a.silence(now, h)
+	return n >= checksAtOnce || n > 0 && h.asked >= checksAtOnce && a.unanswered >= darkUnheard
 }
 
-// held tells that nothing may be sent to the address now: it was asked less
-// than recheckFirst ago, and is dark or, when a whole attempt at the cut failed,
-// at least silent. One that the network refuses is not held: that costs a round
-// trip, and a firewall may refuse less than it seems.
-func (a *address) held(now clock.Mono, failing bool) bool {
-	a.expire(now)
-	return now.Sub(max(a.granted, a.asked)) < recheckFirst &&
-		(a.dark(now) || failing && a.silence(now) > 0)
+// held tells that nothing of the zone may be sent to the address now: it was
+// asked less than recheckFirst ago, and is dark or, when a whole attempt at the
+// cut failed, at least silent. One that the network refuses is not held: that
+// costs a round trip, and a firewall may refuse less than it seems.
+func (a *address) held(now clock.Mono, h *hush, failing bool) bool {
+	return h != nil && now.Sub(max(h.granted, h.lastCheck)) < recheckFirst &&
+		(a.dark(now, h) || failing && a.silence(now, h) > 0)
 }
 
-// expire forgets what checks proved of an address that nothing was sent to for as
-// long as a failure may be remembered (RFC 9520 §3.2): the first questions after
-// that are all asked, and not one of them for all. It stays suspect, since that
-// only puts it last.
-func (a *address) expire(now clock.Mono) {
-	if a.checks == 0 || now.Sub(max(a.granted, a.asked)) < backoffLast {
-		return
-	}
-	a.checks = 0
-	a.pending = a.pending[:min(len(a.pending), a.suspicion())]
-	a.unanswered = len(a.pending)
-}
-
-// crowded tells that enough questions wait for a first reply that is overdue:
-// more would tell nothing, and under load they are hundreds until it is certain
-// that none will come.
-func (a *address) crowded(now clock.Mono) bool {
-	if a.unanswered < crowd {
+// overdue tells that the first reply since the address was heard last should
+// have come.
+func (a *address) overdue(now clock.Mono) bool {
+	if len(a.pending) == 0 {
 		return false
 	}
-	overdue := unknownSilence
+	usual := unknownSilence
 	if a.srtt > 0 {
-		overdue = max(a.srtt+2*a.rttvar, overdueLeast)
+		usual = max(a.srtt+2*a.rttvar, overdueLeast)
 	}
-	silent := now.Sub(a.pending[0])
-	return overdue <= silent && silent < crowdLast
+	return now.Sub(a.pending[0]) >= usual
+}
+
+// crowded tells that enough of the zone's questions wait for a reply that is
+// overdue: more would tell nothing, and under load they are hundreds until it is
+// certain that none will come.
+func (a *address) crowded(now clock.Mono, h *hush) bool {
+	return h != nil && a.unanswered >= crowd && h.asked >= crowdOwn && a.overdue(now) &&
+		now.Sub(a.pending[0]) < crowdLast
 }
 
 // check tells whether the address should be asked something else now, for more
 // than one exchange is overdue.
-func (a *address) check(now clock.Mono) bool {
-	n := len(a.pending)
-	if n < suspectAfter-1 || now.Sub(a.pending[0]) < a.patience() {
-		return false
-	}
+func (a *address) check(now clock.Mono, h *hush) bool {
 	pause := a.patience()
-	if a.checks >= checksAtOnce {
+	if h.checks >= checksAtOnce {
 		pause = max(pause, recheckFirst)
 	}
-	if a.checks > 0 && now.Sub(a.lastCheck) < pause {
+	if h.checks > 0 && now.Sub(h.lastCheck) < pause {
 		return false
 	}
-	if a.checks == 0 {
-		a.firstCheck = now
+	if h.checks == 0 {
+		h.firstCheck = now
 	}
-	a.checks++
-	a.lastCheck = now
-	if a.checks <= checksAtOnce {
-		a.checkedOut = now
+	h.checks++
+	h.asked++
+	h.lastCheck = now
+	if h.checks <= checksAtOnce {
+		h.checkedOut = now
 	}
 	return true
 }
 
-// Check tells whether a server that leaves questions unanswered is to be asked
-// another one now, one that every server answers: silence to one question while
-// others are answered is that question's failure. nth counts from 1 since
-// something was heard, for asking not always the same; again is when to come
-// back if nothing is. Whoever is told so must ask.
+// Check tells whether a server that leaves questions of a zone unanswered is to
+// be asked another one now, one that every server of the zone answers: silence to
+// one question while others are answered is that question's failure. nth counts
+// from 1 since something was heard, for asking not always the same; again is when
+// to come back if nothing is. Whoever is told so must ask.
 //
 // It is due once two exchanges are unanswered, six times in a row, then once
-// in a second while anybody asks.
-func (i *Infra) Check(now clock.Mono, addr netip.AddrPort) (nth int, again time.Duration, due bool) {
+// in a second while anybody of the zone asks.
+func (i *Infra) Check(now clock.Mono, cut dnsname.Name, addr netip.AddrPort) (nth int, again time.Duration, due bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	a, ok := i.addrs.peek(unmap(addr))
-	if !ok || !a.check(now) {
+	if !ok || len(a.pending) < suspectAfter-1 || now.Sub(a.pending[0]) < a.patience() {
+		return 0, 0, false
+	}
+	h := i.hushed(now, cut, a)
+	if !a.check(now, h) {
 		return 0, 0, false
 	}
 	i.counts.Checks++
-	return a.checks, a.patience(), true
+	return h.checks, a.patience(), true
 }
 
 // CheckUnsent takes back that a check was made, and those before it: one that
 // did not leave proves nothing.
-func (i *Infra) CheckUnsent(addr netip.AddrPort) {
+func (i *Infra) CheckUnsent(cut dnsname.Name, addr netip.AddrPort) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if a, ok := i.addrs.peek(unmap(addr)); ok {
-		a.checks = 0
+	if h, ok := i.hushes.peek(pair{cut, unmap(addr)}); ok {
+		h.checks = 0
 	}
 }
 
-// Silence tells how surely addr is silent: 0 when it is not suspect, or may
-// just not like its questions; else how many checks went unanswered, up to 6.
-func (i *Infra) Silence(now clock.Mono, addr netip.AddrPort) int {
+// Silence tells how surely addr is silent to a zone's questions: 0 when it is not
+// suspect, or may just not like them; else how many checks of the zone went
+// unanswered, up to 6.
+func (i *Infra) Silence(now clock.Mono, cut dnsname.Name, addr netip.AddrPort) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	a, ok := i.addrs.peek(unmap(addr))
 	if !ok {
 		return 0
 	}
-	if a.dark(now) {
+	h := i.hush(now, cut, a)
+	if a.dark(now, h) {
 		return checksAtOnce
 	}
-	return a.silence(now)
+	return a.silence(now, h)
 }

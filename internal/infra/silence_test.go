@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 )
 
@@ -21,6 +22,13 @@ func fallSilent(i *Infra, now clock.Mono, a netip.AddrPort, n int) clock.Mono {
 	return now
 }
 
+// choose lets a zone ask an address n times more.
+func choose(i *Infra, now clock.Mono, cut dnsname.Name, a netip.AddrPort, n int) {
+	for range n {
+		i.Choose(now, cut, cands(a), nil)
+	}
+}
+
 // A suspect address is not dark before checks went unanswered: six of them, or
 // one when many exchanges did.
 func TestDarkNeedsChecks(t *testing.T) {
@@ -29,28 +37,29 @@ func TestDarkNeedsChecks(t *testing.T) {
 		a := addr(0)
 		answered(i, clock.Mono(time.Second), a, 10*ms)
 		now := fallSilent(i, clock.Mono(time.Minute), a, c.lost).Add(100 * ms)
-		if !i.Suspect(now, a) || i.Silence(now, a) != 0 {
-			t.Fatalf("%d lost: suspect %v, silence %d without a check", c.lost, i.Suspect(now, a), i.Silence(now, a))
+		choose(i, now, zone, a, min(c.lost, 5))
+		if !i.Suspect(now, a) || i.Silence(now, zone, a) != 0 {
+			t.Fatalf("%d lost: suspect %v, silence %d without a check", c.lost, i.Suspect(now, a), i.Silence(now, zone, a))
 		}
 		for n := 1; n <= c.checks; n++ {
-			nth, again, due := i.Check(now, a)
+			nth, again, due := i.Check(now, zone, a)
 			if !due || nth != n || again != 100*ms {
 				t.Fatalf("%d lost: check %d: %d, %v, %v", c.lost, n, nth, again, due)
 			}
 			i.Sent(now, a)
-			if _, _, due := i.Check(now.Add(again-1), a); due {
+			if _, _, due := i.Check(now.Add(again-1), zone, a); due {
 				t.Error("two checks at once")
 			}
-			if i.Silence(now.Add(again-1), a) >= checksAtOnce {
+			if i.Silence(now.Add(again-1), zone, a) >= checksAtOnce {
 				t.Errorf("%d lost: dark after %d checks", c.lost, n)
 			}
 			now = now.Add(again)
 		}
-		if got := i.Silence(now, a); got != checksAtOnce {
+		if got := i.Silence(now, zone, a); got != checksAtOnce {
 			t.Errorf("%d lost, %d checks: silence %d", c.lost, c.checks, got)
 		}
 		i.Answered(now, a, 0)
-		if i.Silence(now, a) != 0 || i.Suspect(now, a) {
+		if i.Silence(now, zone, a) != 0 || i.Suspect(now, a) {
 			t.Error("silent after a reply")
 		}
 	}
@@ -63,16 +72,16 @@ func TestChecksAreSpaced(t *testing.T) {
 	a, now := addr(0), clock.Mono(time.Minute)
 	answered(i, clock.Mono(time.Second), a, 10*ms)
 	i.Sent(now, a)
-	if _, _, due := i.Check(now.Add(time.Second), a); due {
+	if _, _, due := i.Check(now.Add(time.Second), zone, a); due {
 		t.Error("checked after one exchange")
 	}
 	i.Sent(now, a)
-	if _, _, due := i.Check(now.Add(100*ms-1), a); due {
+	if _, _, due := i.Check(now.Add(100*ms-1), zone, a); due {
 		t.Error("checked before it is overdue")
 	}
 	count := 0
 	for at := now; at < now.Add(10*time.Second); at = at.Add(10 * ms) {
-		if _, _, due := i.Check(at, a); due {
+		if _, _, due := i.Check(at, zone, a); due {
 			count++
 			i.Sent(at, a)
 		}
@@ -81,10 +90,10 @@ func TestChecksAreSpaced(t *testing.T) {
 		t.Errorf("%d checks in ten seconds", count)
 	}
 	now = now.Add(10 * time.Second)
-	if i.Silence(now, a) != 6 {
-		t.Errorf("silence %d", i.Silence(now, a))
+	if i.Silence(now, zone, a) != 6 {
+		t.Errorf("silence %d", i.Silence(now, zone, a))
 	}
-	if i.CheckUnsent(a); i.Silence(now, a) != 0 {
+	if i.CheckUnsent(zone, a); i.Silence(now, zone, a) != 0 {
 		t.Error("a check that did not leave counts")
 	}
 }
@@ -93,24 +102,21 @@ func TestChecksAreSpaced(t *testing.T) {
 func dark(i *Infra, now clock.Mono, a netip.AddrPort) clock.Mono {
 	answered(i, now, a, 10*ms)
 	now = fallSilent(i, now.Add(time.Second), a, 24).Add(100 * ms)
-	i.Check(now, a)
+	choose(i, now, zone, a, 5)
+	i.Check(now, zone, a)
 	i.Sent(now, a)
 	return now.Add(100 * ms)
 }
 
-// A dark server is asked by one question a second and the others are held, who
-// asks for whatever zone; with a better server nobody is held; a reply ends it.
+// A dark server is asked by one question a second and the others are held; with a
+// better server nobody is held; a reply ends it.
 func TestDarkIsAskedOnceASecond(t *testing.T) {
 	i := fresh(Options{Explore: -1})
 	a := addr(0)
 	now := dark(i, clock.Mono(time.Second), a)
 	asked, held := 0, 0
-	for n := range 1000 {
-		cut := zone
-		if n%2 == 1 {
-			cut = "\x05other\x00"
-		}
-		ch, ok := i.Choose(now, cut, cands(a), nil)
+	for range 1000 {
+		ch, ok := i.Choose(now, zone, cands(a), nil)
 		switch {
 		case ok:
 			asked++
@@ -136,6 +142,60 @@ func TestDarkIsAskedOnceASecond(t *testing.T) {
 	}
 }
 
+// What is dark to one zone, or has a crowd of its questions waiting, is asked for
+// another that says nothing of it yet, and by as many of its questions as before.
+func TestDarkIsAZonesOwn(t *testing.T) {
+	const other = "\x05other\x00"
+	i := fresh(Options{Explore: -1})
+	a := addr(0)
+	now := dark(i, clock.Mono(time.Second), a)
+	choose(i, now, zone, a, 1)
+	i.CutFailed(now, other, &ede.Error{})
+	for n := range 5 {
+		if ch, ok := i.Choose(now, zone, cands(a), nil); ok || !ch.Held {
+			t.Fatalf("%d: not held: %+v", n, ch)
+		}
+		if ch, ok := i.Choose(now, other, cands(a), nil); !ok {
+			t.Fatalf("%d: the other zone is held: %+v", n, ch)
+		}
+	}
+	if n := i.Silence(now, other, a); n != 0 {
+		t.Errorf("silence to the other zone: %d", n)
+	}
+	if nth, _, due := i.Check(now, other, a); !due || nth != 1 {
+		t.Errorf("no check of the other zone's own: %d, %v", nth, due)
+	}
+	i = fresh(Options{Explore: -1})
+	answered(i, clock.Mono(time.Second), a, 10*ms)
+	now = fallSilent(i, clock.Mono(time.Minute), a, 100)
+	choose(i, now, zone, a, 16)
+	if ch, _ := i.Choose(now, zone, cands(a), nil); ch.Pause == 0 {
+		t.Error("a crowd does not wait")
+	}
+	if _, ok := i.Choose(now, other, cands(a), nil); !ok {
+		t.Error("the other zone waits for the crowd")
+	}
+}
+
+// The table of zones that an address is silent to has a bound, and who falls out
+// of it is asked again.
+func TestHushesAreBounded(t *testing.T) {
+	i := fresh(Options{MaxAddresses: 100})
+	a := addr(0)
+	now := dark(i, clock.Mono(time.Second), a)
+	for n := range 1000 {
+		cut := dnsname.MustParse(fmt.Sprintf("z%d.example", n))
+		i.Check(now, cut, a)
+		choose(i, now, cut, a, 1)
+	}
+	if n := i.hushes.len(); n != 100 {
+		t.Errorf("%d", n)
+	}
+	if i.Silence(now, zone, a) != 0 {
+		t.Error("not forgotten")
+	}
+}
+
 // What nobody asked about for five minutes is asked by all (RFC 9520 §3.2), and is
 // found to be dark again when it is.
 func TestDarkIsForgotten(t *testing.T) {
@@ -150,12 +210,13 @@ func TestDarkIsForgotten(t *testing.T) {
 		if ch, ok := i.Choose(now.Add(ms), zone, cands(addr(0)), nil); ok == c.held || ch.Held != c.held {
 			t.Errorf("after %v: %+v, %v", c.idle, ch, ok)
 		}
-		i.Check(now.Add(time.Second), addr(0))
+		i.Check(now.Add(time.Second), zone, addr(0))
 		i.Sent(now.Add(time.Second), addr(0))
+		choose(i, now.Add(time.Second), zone, addr(0), 5)
 		for n := range 24 {
 			i.Sent(now.Add(time.Second+time.Duration(n)), addr(0))
 		}
-		if n := i.Silence(now.Add(2*time.Second), addr(0)); n != checksAtOnce {
+		if n := i.Silence(now.Add(2*time.Second), zone, addr(0)); n != checksAtOnce {
 			t.Errorf("after %v: %d checks", c.idle, n)
 		}
 	}
@@ -167,7 +228,7 @@ func TestSuspectIsHeldOnlyOfAFailingCut(t *testing.T) {
 		i := fresh(Options{})
 		answered(i, clock.Mono(time.Second), addr(0), 10*ms)
 		now := fallSilent(i, clock.Mono(time.Minute), addr(0), 4).Add(100 * ms)
-		i.Check(now, addr(0))
+		i.Check(now, zone, addr(0))
 		i.Sent(now, addr(0))
 		now = now.Add(100 * ms)
 		if failing {
@@ -188,6 +249,7 @@ func TestCrowdWaits(t *testing.T) {
 		for range n {
 			i.Sent(now, addr(0))
 		}
+		choose(i, now.Add(20*ms), zone, addr(0), 16)
 		paused := func(d time.Duration) bool {
 			ch, _ := i.Choose(now.Add(d), zone, cands(addr(0)), nil)
 			return ch.Pause > 0

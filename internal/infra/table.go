@@ -46,6 +46,9 @@ func (t *table[K, V]) get(k K) (v V, ok bool) {
 	return n.value, true
 }
 
+// touch counts as use of a key that is there.
+func (t *table[K, V]) touch(k K) { _, _ = t.get(k) }
+
 // put stores a key that is not there yet.
 func (t *table[K, V]) put(k K, v V) {
 	if len(t.nodes) >= t.max {

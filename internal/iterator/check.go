@@ -51,7 +51,7 @@ func (it *Iterator) exchangeCheck(ctx context.Context, q Query, d time.Duration)
 	_, err := it.exchanger.Exchange(ctx, q)
 	var o interface{ Outcome() event.Outcome }
 	if errors.As(err, &o) && o.Outcome() == event.Budget {
-		it.infra.CheckUnsent(q.Server)
+		it.infra.CheckUnsent(q.Zone, q.Server)
 	}
 }
 
@@ -59,7 +59,7 @@ func (t *task) checkDue(y *try) (nth int, again time.Duration, due bool) {
 	if t.checks.Load() >= maxChecks {
 		return 0, 0, false
 	}
-	if nth, again, due = t.it.infra.Check(t.now(), y.Addr); due {
+	if nth, again, due = t.it.infra.Check(t.now(), y.zone, y.Addr); due {
 		t.checks.Add(1)
 	}
 	return nth, again, due

@@ -163,7 +163,7 @@ func (t *task) believeSoft() state {
 func (t *task) overTCP() bool {
 	added := false
 	for _, f := range t.failures {
-		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Silence(t.now(), f.addr) > 0 {
+		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Silence(t.now(), t.place.cut, f.addr) > 0 {
 			continue
 		}
 		if s, ok := t.it.infra.Server(t.now(), f.addr); ok && s.Heard > 0 {
@@ -249,7 +249,7 @@ func (t *task) silentHere() bool {
 		if slices.ContainsFunc(t.targets.cands[:i], func(o infra.Candidate) bool { return o.Addr == c.Addr }) {
 			continue // over TCP too
 		}
-		n := t.it.infra.Silence(t.now(), c.Addr)
+		n := t.it.infra.Silence(t.now(), t.place.cut, c.Addr)
 		switch {
 		case n > 0:
 			proof += n

@@ -122,7 +122,7 @@ func (x *exchange) own(s *socket, msg []byte, now clock.Mono) iterator.Reply {
 func (x *exchange) linger(s *socket) {
 	u := x.u
 	room := int64(max(u.opt.MaxSockets/4, 1))
-	if u.opt.Infra.Silence(u.opt.Clock.Now(), x.q.Server) > 0 {
+	if u.opt.Infra.Silence(u.opt.Clock.Now(), x.q.Zone, x.q.Server) > 0 {
 		room = max(room/16, 1)
 	}
 	if u.lingers.Add(1) > room || u.lifetime.Err() != nil {

@@ -65,7 +65,7 @@ type excuse string
 
 const (
 	none       excuse = ""           // there was one to be had
-	lossy      excuse = "lossy"      // packets were lost by chance
+	lossy      excuse = "lossy"      // packets are lost by chance, or late
 	aftermath  excuse = "aftermath"  // servers were bad a while ago
 	moved      excuse = "moved"      // an old delegation, still valid, leads to bad servers
 	dead       excuse = "dead"       // the servers are bad
@@ -264,17 +264,18 @@ func (j *judge) way(name dnsname.Name, t wire.Type, from, until time.Duration, d
 	}
 }
 
-// badly tells whether a zone's servers are bad for chance's sake only.
+// badly tells whether the servers of a zone are bad, or lose packets or time only.
 func (j *judge) badly(cut dnsname.Name, t wire.Type, from, until time.Duration) excuse {
+	e := dead
 	for _, b := range j.h.beliefs[cut] {
 		if b.from > until || b.until < from {
 			continue
 		}
 		if j.fine(b.server, t, from, until, true) && j.holds(b.server, cut, from, until) {
-			return lossy
+			e = lossy
 		}
 	}
-	return dead
+	return e
 }
 
 // granted tells whether a delegation leads to a server that helps: one that its
@@ -344,7 +345,7 @@ func (j *judge) holds(server int, cut dnsname.Name, from, until time.Duration) b
 }
 
 // harmless are the authority's faults that a resolver has to cope with.
-var harmless = []string{"slow=200ms", "slow=700ms", "not-aa", "no-edns", "notimp-edns", "ignore-edns", "badvers", "mangle-case", "nxdomain-ent", "no-soa"}
+var harmless = []string{"slow=200ms", "not-aa", "no-edns", "notimp-edns", "ignore-edns", "badvers", "mangle-case", "nxdomain-ent", "no-soa"}
 
 // fine tells whether a server has no fault all through a span that would keep it
 // from answering questions for a type.
@@ -353,6 +354,7 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 		return false
 	}
 	tcp, needsTCP := true, t == wire.TypeTXT
+	lies, bare := false, false
 	for i := range j.p.faults {
 		f := &j.p.faults[i]
 		if !f.during(server, from, until) {
@@ -371,10 +373,13 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 			continue
 		case "authority":
 		default:
+			lies = lies || f.kind == "lie-authority"
 			continue
 		}
 		for word := range strings.SplitSeq(f.words, ",") {
+			bare = bare || word == "no-soa"
 			switch {
+			case butLoss && strings.HasPrefix(word, "slow="):
 			case slices.Contains(harmless, word):
 				needsTCP = needsTCP || word == "mangle-case"
 			case word == "truncate":
@@ -390,7 +395,7 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 			}
 		}
 	}
-	return tcp || !needsTCP
+	return (tcp || !needsTCP) && !(lies && bare) // false servers in place of the SOA record make a referral
 }
 
 // budgets holds the upstream queries against what questions may cost.

@@ -54,6 +54,7 @@ func (w *player) script(server int) simauth.Script {
 	return func(x simauth.Exchange, re authority.Reaction) authority.Reaction {
 		if x.Transport == event.TCP {
 			w.noteQuery(x.To.Addr(), x.Name, x.Type, true, false)
+			w.show("over TCP, before lies: "+x.To.String(), re.Reply)
 		}
 		now := w.now()
 		for i := range w.p.faults {

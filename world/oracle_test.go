@@ -267,11 +267,16 @@ func (x *judged) lateness(at time.Duration) time.Duration {
 
 // heard tells whether f holds for anything that a server which may be believed
 // had, in zones at or above a name.
-func (j *judge) heard(name dnsname.Name, f func(a, b time.Duration, zones map[dnsname.Name]*version) bool) (found bool) {
+func (j *judge) heard(name dnsname.Name, f func(a, b time.Duration, zones map[dnsname.Name]*version) bool) bool {
+	return j.heardAt(name, func(_ dnsname.Name, a, b time.Duration, zones map[dnsname.Name]*version) bool { return f(a, b, zones) })
+}
+
+// heardAt is heard, and tells f for which cut the server is taken.
+func (j *judge) heardAt(name dnsname.Name, f func(cut dnsname.Name, a, b time.Duration, zones map[dnsname.Name]*version) bool) (found bool) {
 	for cut := name; !found; cut = cut.Parent() {
 		for _, b := range j.h.beliefs[cut] {
 			j.h.holdings(b.server, b.from, b.until, func(from, until time.Duration, zones map[dnsname.Name]*version) bool {
-				found = f(max(from, b.from), min(until, b.until), zones)
+				found = f(cut, max(from, b.from), min(until, b.until), zones)
 				return !found
 			})
 			if found {
@@ -347,19 +352,20 @@ func (x *judged) denies(s *saying, soa *dns.SOA, rdata []byte, kind sayKind, a, 
 }
 
 // bare judges a denial without SOA record, which nobody may remember: it was
-// said while the question was under way.
+// said while the question was under way. Either the server left the record out,
+// or it was that of a zone above the one that the server was asked as, which is
+// not its to tell but shows that the zones were joined.
 func (x *judged) bare(kind sayKind) string {
-	if !x.lied("no-soa") {
-		return fmt.Sprintf("%s %s: %v without a SOA record", x.at, x.r.typ, kind)
-	}
-	if x.heard(x.at, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
+	omitted := x.lied("no-soa")
+	if x.heardAt(x.at, func(cut dnsname.Name, a, b time.Duration, zones map[dnsname.Name]*version) bool {
 		s := answer(zones, x.at, x.r.typ)
 		right := s.kind == kind || kind == nxdomain && s.kind == nodata && s.empty && x.lied("nxdomain-ent")
-		return right && a <= x.r.came && x.r.sent-slack <= b
+		return right && (omitted || cut.Below(s.zone.origin)) && a <= x.r.came && x.r.sent-slack <= b
 	}) {
+		x.counts.answers["denied without SOA"]++
 		return ""
 	}
-	return fmt.Sprintf("%s %s: that there is %v is untrue", x.at, x.r.typ, kind)
+	return fmt.Sprintf("%s %s: that there is %v, without a SOA record, is untrue", x.at, x.r.typ, kind)
 }
 
 // tooLong judges YXDOMAIN.

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -60,7 +59,7 @@ type record struct {
 	queries []query
 	events  []happened
 	leaked  []string // what was left at the end
-	log     string
+	watched []told   // messages about the name of -world.watch
 }
 
 // player plays one plan, in a bubble.
@@ -73,13 +72,13 @@ type player struct {
 	auths   []*simauth.Server // nil for the dead
 	app     *app.App
 	began   time.Time
-	log     bytes.Buffer
 
 	mu      sync.Mutex // guards what follows
 	queries []query
 	events  []happened
 	replies []reply
 	running sync.WaitGroup
+	watched []told
 }
 
 var ( // constant in effect
@@ -114,7 +113,7 @@ func play(t testing.TB, p *plan) (*record, error) {
 	}
 	w.live(ctx)
 	r := &record{p: p, h: h, leaked: w.finish()}
-	r.replies, r.queries, r.events, r.log = w.replies, w.queries, w.events, w.log.String()
+	r.replies, r.queries, r.events, r.watched = w.replies, w.queries, w.events, w.watched
 	slices.SortStableFunc(r.replies, func(a, b reply) int { return int(a.came - b.came) })
 	return r, nil
 }

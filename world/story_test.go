@@ -60,11 +60,11 @@ func (r *record) story(v *violation) string {
 	for i := range r.p.faults {
 		list = append(list, told{r.p.faults[i].from, "FAULT " + r.p.faults[i].String()})
 	}
-	list = append(list, r.trace(v)...)
+	list = append(append(list, r.trace(v)...), r.watched...)
 	slices.SortStableFunc(list, func(a, b told) int { return cmp.Compare(a.at, b.at) })
 	fmt.Fprintln(&b, "WHAT HAPPENS")
-	for i, x := range list {
-		if len(list) > maxTold && i > maxTold/2 && i < len(list)-maxTold/2 {
+	for _, x := range list {
+		if x.at > v.reply.came || len(list) > maxTold && x.at < v.reply.sent-time.Hour && strings.HasPrefix(x.text, " ") {
 			continue
 		}
 		fmt.Fprintf(&b, "  %-20v %s\n", x.at, x.text)

@@ -2,9 +2,13 @@ package world
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"strings"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/simnet"
@@ -68,6 +72,7 @@ func (w *player) filter(p *simnet.Packet) bool {
 
 // tap writes down what the resolver sends.
 func (w *player) tap(p simnet.Packet) {
+	w.show(p.From.String()+" > "+p.To.String()+" "+p.Fate.String(), p.Payload)
 	if p.From.Addr() != resolver4 && p.From.Addr() != resolver6 || len(p.Payload) < 3 || p.Payload[2]&0x80 != 0 {
 		return
 	}
@@ -82,4 +87,16 @@ func (w *player) noteQuery(to netip.Addr, name dnsname.Name, t wire.Type, tcp, l
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queries = append(w.queries, query{at: w.now(), to: to, name: name, typ: t, tcp: tcp, lost: lost})
+}
+
+// show writes messages about the name that -world.watch names.
+func (w *player) show(way string, msg []byte) {
+	if *watchFlag == "" {
+		return
+	}
+	m := new(dns.Msg)
+	if name, _, ok := questionOf(msg); ok && strings.EqualFold(name.String(), *watchFlag) {
+		err := m.Unpack(msg)
+		w.watched = append(w.watched, told{w.now(), fmt.Sprintf("%s %v\n%s", way, err, m)})
+	}
 }

@@ -30,7 +30,7 @@ var (
 
 // apart is the zone that is not asked about here: its stalling server keeps
 // Knot Resolver silent for longer than the whole test may take.
-const apart = "stalling.example."
+const apart = "stalling.one."
 
 // deck collects distinct questions.
 type deck struct {

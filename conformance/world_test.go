@@ -25,7 +25,7 @@ func fleet() []server {
 	near := proxy.Faults{Delay: time.Millisecond, Jitter: 3 * time.Millisecond}
 	return []server{
 		{"root-a", []string{"192.0.2.1", "2001:db8::1"}, "nsd", near},
-		{"root-b", []string{"192.0.2.2", "2001:db8::2"}, "knot", near},
+		{"root-b", []string{"192.0.2.2", "2001:db8::2"}, "nsd", near},
 		{"root-c", []string{"192.0.2.3", "2001:db8::3"}, "named", near},
 		{"nsd1", []string{"198.51.100.1", "2001:db8:1::1"}, "nsd", near},
 		{"nsd2", []string{"198.51.100.2", "198.51.100.3", "2001:db8:1::2"}, "nsd", near},

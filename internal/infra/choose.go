@@ -28,11 +28,12 @@ type Candidate struct {
 }
 
 // Tries tells how often this question was sent to an address already. N of
-// MaxTries or more leaves the address out; so does an iterator that got an
-// answer it cannot use, for the same question would bring the same.
+// MaxTries or more leaves the address out, and so does Done: an iterator got an
+// answer that it cannot use, and the same question would bring the same.
 type Tries struct {
 	Addr netip.AddrPort
 	TCP  bool
+	Done bool
 	N    int
 }
 
@@ -131,6 +132,9 @@ func (i *Infra) assess(now clock.Mono, cut dnsname.Name, c Candidate, tried []Tr
 	for _, t := range tried {
 		if unmap(t.Addr) == key && t.TCP == c.TCP {
 			o.n += t.N
+			if t.Done {
+				o.n = MaxTries
+			}
 		}
 	}
 	if o.n > 0 {

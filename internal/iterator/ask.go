@@ -271,7 +271,7 @@ func (t *task) doubtful(y *try, v *verdict) state {
 func (t *task) exclude(y *try) {
 	for i := range t.tries {
 		if t.tries[i].Addr == y.Addr && t.tries[i].TCP == y.TCP {
-			t.tries[i].N = infra.MaxTries
+			t.tries[i].Done = true
 		}
 	}
 }

@@ -186,6 +186,7 @@ func (t *task) begin() state {
 
 // enter moves to a cut.
 func (t *task) enter(p place) {
+	deeper := p.cut.Below(t.place.cut)
 	t.overall = append(t.overall, t.failures...)
 	t.failures = nil
 	t.place = p
@@ -193,6 +194,19 @@ func (t *task) enter(p place) {
 	t.targets = targets{}
 	t.min.enter(p.cut)
 	t.ask(event.Question{}, false)
+	if deeper {
+		t.anew()
+	}
+}
+
+// anew lets servers be asked again that gave an answer of no use, up to three
+// times in all: as one of the present zone's what they say may be of use.
+func (t *task) anew() {
+	for _, tries := range t.spent {
+		for i := range tries {
+			tries[i].Done = false
+		}
+	}
 }
 
 // ask sets the question that the cut's servers are asked from now on. The tries

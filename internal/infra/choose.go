@@ -89,8 +89,10 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	opts, none := i.options[:0], Choice{}
-	c, ok := i.cuts.peek(cut)
-	failing := ok && c.failing
+	var failed *cutState
+	if c, ok := i.cuts.peek(cut); ok && c.failing {
+		failed = c
+	}
 	for _, c := range cands {
 		if i.family(c.Addr).off {
 			continue
@@ -98,7 +100,7 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 		o := i.assess(now, cut, c, tried)
 		switch {
 		case o.n >= MaxTries:
-		case o.a != nil && o.a.held(now, o.hush, failing):
+		case o.a != nil && o.a.held(now, o.hush, failed):
 			none.Held = true
 		case o.a != nil && o.a.crowded(now, o.hush) && !o.a.dark(now, o.hush):
 			none.Pause = crowdPause

@@ -57,6 +57,7 @@ type cutState struct {
 	failing bool
 	cause   *ede.Error
 	since   clock.Mono
+	last    clock.Mono // when an attempt failed last
 	until   clock.Mono
 	gap     time.Duration
 	parent  clock.Mono // when the parent was asked last, 0 never
@@ -105,7 +106,7 @@ func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Er
 }
 
 func (c *cutState) fail(now clock.Mono, cause *ede.Error) (began bool) {
-	began = !c.failing
+	began, c.last = !c.failing, now
 	switch {
 	case began:
 		c.failing, c.since, c.gap = true, now, backoffFirst

@@ -9,12 +9,13 @@ import (
 )
 
 const (
-	checksAtOnce = 6  // checks in a row when an address falls silent: two questions, three times each (RFC 9520 §3.1)
-	darkUnheard  = 24 // exchanges unanswered that need no further check: at 51 % lost, one in ten million
-	crowd        = 64 // exchanges unanswered at once, when a reply is overdue
-	crowdOwn     = 16 // of the zone, since then
-	crowdPause   = 50 * time.Millisecond
-	crowdLast    = 2 * time.Second // a silence that is longer is known
+	darkAfter    = 3 * time.Second // silence of an address before: it may be slow, and the slow ones are heard by then
+	checksAtOnce = 6               // checks in a row when an address falls silent: two questions, three times each (RFC 9520 §3.1)
+	darkUnheard  = 24              // exchanges unanswered that need no further check: at 51 % lost, one in ten million
+	crowd        = 64              // exchanges unanswered at once, when a reply is overdue
+	crowdOwn     = 16              // of the zone, since then
+	crowdPause   = 100 * time.Millisecond
+	crowdLast    = 5 * time.Second // a silence that is longer is known
 	overdueLeast = 20 * time.Millisecond
 )
 
@@ -61,16 +62,21 @@ func (i *Infra) hushed(now clock.Mono, cut dnsname.Name, a *address) *hush {
 
 // silence is how many checks of a suspect address went unanswered: something
 // else that it was asked, which any server of the zone answers. 0: there is
-// doubt whether it is the address that is silent or the questions that it does
-// not like.
+// doubt whether it is silent or slow, or it is the questions that it does not
+// like.
 func (a *address) silence(now clock.Mono, h *hush) int {
-	if h == nil || h.checks == 0 || !a.suspect(now) || now.Sub(h.firstCheck) < a.patience() {
+	if !a.mute(now, h) || now.Sub(a.pending[0]) < darkAfter {
 		return 0
 	}
 	if now.Sub(h.checkedOut) < a.patience() {
 		return max(1, min(h.checks, checksAtOnce)-1)
 	}
 	return min(h.checks, checksAtOnce)
+}
+
+// mute tells that a check is unanswered too: the address is silent or slow.
+func (a *address) mute(now clock.Mono, h *hush) bool {
+	return h != nil && h.checks > 0 && a.suspect(now) && now.Sub(h.firstCheck) >= a.patience()
 }
 
 // dark tells that an address is silent to a zone beyond doubt. An address that is
@@ -82,12 +88,19 @@ func (a *address) dark(now clock.Mono, h *hush) bool {
 }
 
 // held tells that nothing of the zone may be sent to the address now: it was
-// asked less than recheckFirst ago, and is dark or, when a whole attempt at the
-// cut failed, at least silent. One that the network refuses is not held: that
+// asked less than recheckFirst ago, or the zone, if it is failing, failed so
+// lately (RFC 9520 §3.2), and the address is dark or, when a whole attempt at the
+// zone failed, at least silent. One that the network refuses is not held: that
 // costs a round trip, and a firewall may refuse less than it seems.
-func (a *address) held(now clock.Mono, h *hush, failing bool) bool {
-	return h != nil && now.Sub(max(h.granted, h.lastCheck)) < recheckFirst &&
-		(a.dark(now, h) || failing && a.silence(now, h) > 0)
+func (a *address) held(now clock.Mono, h *hush, failed *cutState) bool {
+	if h == nil {
+		return false
+	}
+	last := max(h.granted, h.lastCheck)
+	if failed != nil {
+		last = max(last, failed.last)
+	}
+	return now.Sub(last) < recheckFirst && (a.dark(now, h) || failed != nil && a.silence(now, h) > 0)
 }
 
 // overdue tells that the first reply since the address was heard last should
@@ -166,9 +179,18 @@ func (i *Infra) CheckUnsent(cut dnsname.Name, addr netip.AddrPort) {
 	}
 }
 
+// Mute tells whether addr is suspect and a check of the zone is unanswered as
+// well: it is silent, or slow.
+func (i *Infra) Mute(now clock.Mono, cut dnsname.Name, addr netip.AddrPort) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	a, ok := i.addrs.peek(unmap(addr))
+	return ok && a.mute(now, i.hush(now, cut, a))
+}
+
 // Silence tells how surely addr is silent to a zone's questions: 0 when it is not
-// suspect, or may just not like them; else how many checks of the zone went
-// unanswered, up to 6.
+// suspect, may just not like them, or be slow; else how many checks of the zone
+// went unanswered, up to 6.
 func (i *Infra) Silence(now clock.Mono, cut dnsname.Name, addr netip.AddrPort) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"lastgood/internal/clock"
@@ -42,7 +43,7 @@ type result struct {
 
 // send asks the next server, if there is one and the budget allows it.
 func (t *task) send(ctx context.Context) state {
-	t.current = nil
+	t.current, t.patience = nil, false
 	if q, minimised := t.nextQuestion(); q != t.asked {
 		t.ask(q, minimised)
 		if minimised {
@@ -150,6 +151,7 @@ func (t *task) wait(ctx context.Context) state {
 	select {
 	case r := <-t.results:
 		t.open--
+		t.late = slices.DeleteFunc(t.late, func(y *try) bool { return y == r.try })
 		return t.heard(r)
 	case l := <-t.lookups:
 		return t.learnt(l)
@@ -168,6 +170,9 @@ func (t *task) timedOut(ctx context.Context) state {
 	switch {
 	case t.paused:
 		return send
+	case t.patience:
+		t.patience = false
+		return exhausted
 	case y == nil:
 		if t.startLookups(ctx) {
 			t.setTimer(lookupStagger)
@@ -175,6 +180,7 @@ func (t *task) timedOut(ctx context.Context) state {
 		return wait
 	}
 	y.givenUp, t.current = true, nil
+	t.late = append(t.late, y)
 	now := t.now()
 	t.it.infra.TimedOut(now, y.Addr)
 	t.failed(y, event.Timeout, "did not answer")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
@@ -145,6 +146,10 @@ func (t *task) exhausted(ctx context.Context) state {
 		return send
 	case t.minimised && t.relax():
 		return send
+	case t.awaitsLate():
+		t.patience = true
+		t.setTimer(lateAgain)
+		return wait
 	case t.priming:
 		return t.giveUp(t.cause())
 	}
@@ -163,7 +168,7 @@ func (t *task) believeSoft() state {
 func (t *task) overTCP() bool {
 	added := false
 	for _, f := range t.failures {
-		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Silence(t.now(), t.place.cut, f.addr) > 0 {
+		if f.outcome != event.Timeout || f.asked != t.asked || t.it.infra.Mute(t.now(), t.place.cut, f.addr) {
 			continue
 		}
 		if s, ok := t.it.infra.Server(t.now(), f.addr); ok && s.Heard > 0 {
@@ -171,6 +176,24 @@ func (t *task) overTCP() bool {
 		}
 	}
 	return added
+}
+
+// lateAgain is how often it is looked whether late replies are still worth
+// waiting for.
+const lateAgain = 200 * time.Millisecond
+
+// awaitsLate tells whether a reply may yet come to a try that was given up: of a
+// server that was not heard since, and is not known to be silent. One that became
+// slow has nothing wrong with it but its time.
+func (t *task) awaitsLate() bool {
+	now := t.now()
+	return slices.ContainsFunc(t.late, func(y *try) bool {
+		if y.epoch != t.epoch || y.Question != t.asked || t.it.infra.Silence(now, y.zone, y.Addr) > 0 {
+			return false
+		}
+		s, ok := t.it.infra.Server(now, y.Addr)
+		return ok && s.Heard <= y.sent
+	})
 }
 
 // failCut ends the attempt at a cut: where servers were configured by usual

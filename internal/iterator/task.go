@@ -79,6 +79,8 @@ type task struct {
 	waits     int                              // for other tasks, with this question
 	held      bool                             // who is left to ask is dark and was asked a moment ago
 	paused    bool                             // before the next try: many wait for the servers' first reply
+	patience  bool                             // the timer runs for late replies, not for a try
+	late      []*try                           // given up, and still open
 	checks    atomic.Int32                     // sent, of silent servers
 	open      int                              // exchanges in goroutines whose result is still to come
 	timer     *time.Timer

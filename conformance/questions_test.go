@@ -28,9 +28,15 @@ var (
 		dns.TypeDNSKEY, dns.TypeCAA, dns.TypeNAPTR, 65280, 65534, 300, dns.TypeHINFO, dns.TypeSPF}
 )
 
-// apart is the zone that is not asked about here: its stalling server keeps
-// Knot Resolver silent for longer than the whole test may take.
-const apart = "stalling.one."
+// apart are zones that oracles are not asked about. A stalling server keeps Knot
+// Resolver silent for longer than the whole test may take. A server that refers
+// to the very zone that it should serve denies all types at the zone's own name
+// in the eyes of both (docs/divergences.md); whether they meet it is chance.
+var apart = []string{"stalling.one.", "self-referring.one."}
+
+func isApart(name string) bool {
+	return slices.ContainsFunc(apart, func(zone string) bool { return strings.HasSuffix(strings.ToLower(name), zone) })
+}
 
 // deck collects distinct questions.
 type deck struct {
@@ -40,7 +46,7 @@ type deck struct {
 
 func (d *deck) add(kind, name string, types ...uint16) {
 	name, ok := normal(name)
-	if !ok || strings.HasSuffix(strings.ToLower(name), apart) {
+	if !ok || isApart(name) {
 		return
 	}
 	for _, t := range types {
@@ -212,7 +218,7 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("the longest name has %d octets, want 255", longest)
 	}
 	for _, z := range w.zones {
-		if kinds[z.kind] == 0 && z.name != apart {
+		if kinds[z.kind] == 0 && !isApart(z.name) {
 			t.Errorf("no question for zones of kind %s", z.kind)
 		}
 	}

@@ -31,6 +31,7 @@ func TestAdversity(t *testing.T) {
 	a.onlyIPv6()
 	a.datagramSizes()
 	a.stalledTCP()
+	a.selfReferring()
 	a.onlyTCP()
 	a.load()
 	a.restart()
@@ -118,6 +119,20 @@ func (a *adversity) stalledTCP() {
 	}
 	if a.sent("stall").Connections == 0 {
 		a.t.Error("the stalling server was never tried over TCP")
+	}
+}
+
+// selfReferring asks for a zone of which one server serves the zone above only,
+// and refers to the zone itself.
+func (a *adversity) selfReferring() {
+	for _, typ := range []uint16{dns.TypeA, dns.TypeMX, dns.TypeTXT, dns.TypeCAA, dns.TypeHTTPS} {
+		a.want("self-referring.one.", typ, dns.RcodeSuccess, 1)
+	}
+	for i := range 12 {
+		a.want(fmt.Sprintf("h%d.self-referring.one.", i), dns.TypeAAAA, dns.RcodeSuccess, 1)
+	}
+	if a.sent("lame").Queries == 0 {
+		a.t.Error("the lame server was never asked")
 	}
 }
 

@@ -48,9 +48,9 @@ func addFaulty(w *world) {
 		name    string
 		servers []string
 	}{
+		{"self-referring", []string{"lame", "nsd2"}},
 		{"dead-one", []string{"dead", "named1"}},
 		{"lossy", []string{"lossy1", "lossy2"}},
-		{"lame-one", []string{"lame", "nsd2"}},
 		{"slow", []string{"slow"}},
 		{"truncated", []string{"cut"}},
 		{"six-only", []string{"six"}},
@@ -59,6 +59,8 @@ func addFaulty(w *world) {
 		name := f.name + ".one."
 		w.add(name, f.name, f.servers, plain(name)...)
 	}
+	// Knot DNS knows nothing at or above this one, and refuses.
+	w.add("lame-one.two.", "lame-one", []string{"lame", "nsd2"}, plain("lame-one.two.")...)
 }
 
 func plain(string) []string {

@@ -181,6 +181,9 @@ func checkText(t *testing.T, typ wire.Type, rdata []byte) {
 	if typ == wire.TypeISDN { // the library makes two strings of any number
 		return
 	}
+	if typ == wire.TypeIPSECKEY && strings.Contains(text, " ::ffff:") {
+		return // a gateway in IPv4-mapped IPv6 is one to us; the library takes it for IPv4
+	}
 	back, err := parse(typ, text)
 	if err != nil {
 		for _, r := range refusals {

@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/infra"
 )
 
 func dialReal(t *testing.T, u *Upstream, to netip.AddrPort) *datagram {
@@ -148,5 +151,22 @@ func TestKernelIsClosed(t *testing.T) {
 	d.Close()
 	if _, err := u.dialDatagrams(t.Context(), to); err == nil {
 		t.Error("a socket after Close")
+	}
+}
+
+// Close does not hold up the poller's goroutine while it waits for its end.
+func TestCloseWhilePolling(t *testing.T) {
+	quiet := loopback(t, func(seen) [][]byte { return nil })
+	for n := range 500 {
+		u := New(Options{Clock: clock.New(), Infra: infra.New(infra.Options{})})
+		d := dialReal(t, u, quiet)
+		ended := make(chan struct{})
+		go func() { u.Close(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("the %dth Close hangs", n+1)
+		}
+		d.Close()
 	}
 }

@@ -130,9 +130,10 @@ func (p *poller) wake(events []unix.EpollEvent) {
 // close ends the goroutine; there are no sockets from now on.
 func (p *poller) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	epoll, again := p.epoll, p.closed
 	p.closed = true
-	if p.epoll != nil {
-		_ = p.epoll.Close()
+	p.mu.Unlock()
+	if epoll != nil && !again {
+		_ = epoll.Close() // waits for the goroutine, which may want the lock
 	}
 }

@@ -157,7 +157,7 @@ func TestKernelIsClosed(t *testing.T) {
 // Close does not hold up the poller's goroutine while it waits for its end.
 func TestCloseWhilePolling(t *testing.T) {
 	quiet := loopback(t, func(seen) [][]byte { return nil })
-	for n := range 500 {
+	for n := range 3000 {
 		u := New(Options{Clock: clock.New(), Infra: infra.New(infra.Options{})})
 		d := dialReal(t, u, quiet)
 		ended := make(chan struct{})

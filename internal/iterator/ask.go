@@ -65,6 +65,7 @@ func (t *task) send(ctx context.Context) state {
 	case !ok:
 		return exhausted
 	}
+	choice.Timeout += t.hair(choice.Timeout)
 	t.countTry(choice)
 	t.current = &try{
 		Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,

@@ -71,6 +71,7 @@ type task struct {
 	minimised bool
 	tries     []infra.Tries                    // of it
 	spent     map[event.Question][]infra.Tries // of what was asked before
+	counts    []counting                       // what was sent, by question and address: as many as were tried
 	timeouts  int                              // tries of it given up
 	current   *try                             // the one that the timer runs for, nil when there is none
 	leads     *walk                            // for others who would ask the same
@@ -188,7 +189,7 @@ func (t *task) begin() state {
 
 // enter moves to a cut.
 func (t *task) enter(p place) {
-	deeper := p.cut.Below(t.place.cut)
+	deeper := p.cut.Below(t.place.cut) && !t.restarted
 	t.overall = append(t.overall, t.failures...)
 	t.failures = nil
 	t.place = p
@@ -237,6 +238,17 @@ func (t *task) giveUp(why *ede.Error) state {
 func (t *task) setTimer(d time.Duration) {
 	t.stopTimer()
 	t.timer = time.NewTimer(d)
+}
+
+// hair is a small part of a time, up to a 2048th, that another resolution hardly
+// ever has too: those that waited for one reply go on together, and need not all
+// lose patience with the next server at one instant.
+func (t *task) hair(d time.Duration) time.Duration {
+	h := uint64(t.req.Flight) + uint64(t.req.Type)<<32
+	for _, c := range []byte(t.req.Name) {
+		h = (h ^ uint64(c)) * 0x100000001b3 // FNV
+	}
+	return time.Duration((h ^ h>>32) % uint64(max(d>>11, 1)))
 }
 
 func (t *task) stopTimer() {

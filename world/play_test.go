@@ -279,7 +279,7 @@ func (w *player) hear(e event.Event) {
 		time.Sleep(time.Duration(1 + w.hash("flight", string(e.Question.Name), uint64(e.Question.Type))%4000))
 	case event.Exchanged:
 		if e.Outcome == event.Timeout {
-			time.Sleep(time.Duration(1 + w.hash("timeout", string(e.Asked.Name)+e.Server.String(), uint64(e.Asked.Type))%4000))
+			time.Sleep(time.Duration(1 + w.hash("timeout", string(e.Asked.Name)+e.Server.String(), uint64(e.Asked.Type)|uint64(e.Flight)<<16)%4000))
 		}
 	}
 }

@@ -13,10 +13,11 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("world.seed", 0, "play this world only")
-	countFlag = flag.Int("world.n", 200, "play so many worlds")
-	watchFlag = flag.String("world.watch", "", "with -world.seed: show all messages about a name")
-	sizeFlag  = flag.Int("world.questions", 300, "questions of a world")
+	seedFlag   = flag.Uint64("world.seed", 0, "play this world only")
+	countFlag  = flag.Int("world.n", 200, "play so many worlds")
+	watchFlag  = flag.String("world.watch", "", "with -world.seed: show all messages about a name")
+	replayFlag = flag.Int("world.replays", 20, "play so many worlds twice")
+	sizeFlag   = flag.Int("world.questions", 300, "questions of a world")
 )
 
 // run plays a plan in a bubble of its own.

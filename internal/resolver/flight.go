@@ -272,7 +272,7 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 	for _, list := range [...][]cache.Entry{res.Aside, res.Entries} {
 		for i := range list {
 			switch e := &list[i]; {
-			case known:
+			case known, r.special.covers(e.Name): // which servers have no say about
 			case r.uncached != nil && r.uncached(e.Name):
 				r.cache.Date(now, e)
 			default:

@@ -96,19 +96,32 @@ func reverse6(addr string, nibbles int) string {
 	return b.String() + "ip6.arpa."
 }
 
-// answer gives the answer to a special name, nil for all others. Special zones
-// are at most 34 labels deep, so the walk is short.
+// answer gives the answer to a special name, nil for all others.
 func (s *specialNames) answer(q *Query, now clock.Mono) *Answer {
-	if s == nil {
-		return nil
+	if zone, ok := s.zoneOf(q.Name); ok {
+		return s.zones[zone].answer(q, zone, now)
 	}
-	for zone := q.Name; ; zone = zone.Parent() {
-		if z, ok := s.zones[zone]; ok && z.kind != ownServers {
-			return z.answer(q, zone, now)
-		} else if ok || zone.IsRoot() {
-			return nil
+	return nil
+}
+
+// covers tells whether a name is special. What servers say of such is not to be
+// cached: the way to cached answers does not look here.
+func (s *specialNames) covers(name dnsname.Name) bool {
+	_, ok := s.zoneOf(name)
+	return ok
+}
+
+// zoneOf finds the special zone that a name is in, false for all other names.
+func (s *specialNames) zoneOf(name dnsname.Name) (dnsname.Name, bool) {
+	for zone := name; s != nil; zone = zone.Parent() {
+		if z, ok := s.zones[zone]; ok {
+			return zone, z.kind != ownServers
+		}
+		if zone.IsRoot() {
+			break
 		}
 	}
+	return "", false
 }
 
 func (z specialZone) answer(q *Query, zone dnsname.Name, now clock.Mono) *Answer {

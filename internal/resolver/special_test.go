@@ -76,3 +76,20 @@ func TestAliasesToSpecialNamesAreNotLookedUp(t *testing.T) {
 		t.Errorf("%d resolutions, want 2", n)
 	}
 }
+
+// Whoever is asked may say what they like about a special name behind an alias
+// of theirs, and a forwarder may pass it on: it must not get in by the cache.
+func TestNobodyTellsOfSpecialNames(t *testing.T) {
+	r, _ := newTest(t, nil, func(_ context.Context, req iterator.Request) iterator.Result {
+		return iterator.Result{
+			Entries: []cache.Entry{alias(req.Name.String(), 60, "localhost."), address("localhost.", 60, 66)},
+			Aside:   []cache.Entry{address("printer.local.", 60, 66)},
+		}
+	})
+	expect(t, r.ask("evil.example.", wire.TypeA), "NOERROR evil.example./CNAME:60 localhost./A:10800")
+	for _, special := range []string{"localhost.", "printer.local."} {
+		if _, _, ok := fromCacheAlone(r, special, wire.TypeA); ok {
+			t.Errorf("%s comes from the cache", special)
+		}
+	}
+}

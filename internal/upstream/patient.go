@@ -55,7 +55,13 @@ func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.
 		r, err = x.finish(r, failure)
 		return r, false, err
 	case x.open:
-		go func() { late(x.resume(ctx)) }()
+		ctx, l := u.late(ctx, q.Server)
+		u.turnedAway(l)
+		go func() {
+			r, err := x.resume(ctx)
+			u.heardOut(l)
+			late(r, err)
+		}()
 		return r, true, nil
 	}
 	return x.behind(ctx, late)
@@ -83,9 +89,12 @@ func (x *exchange) behind(ctx context.Context, late func(iterator.Reply, error))
 	left := time.NewTimer(max(x.until.Sub(x.u.opt.Clock.Now()), 1))
 	defer left.Stop()
 	ended := make(chan end, 1)
+	u := x.u
+	ctx, l := u.late(ctx, x.q.Server)
 	var parted atomic.Bool // whoever sets it first leaves the other the rest
 	go func() {
 		r, err := x.resume(ctx)
+		u.heardOut(l)
 		if parted.CompareAndSwap(false, true) {
 			ended <- end{r, err}
 			return
@@ -97,9 +106,11 @@ func (x *exchange) behind(ctx context.Context, late func(iterator.Reply, error))
 		return e.reply, false, e.err
 	case <-left.C:
 	}
+	u.turnedAway(l)
 	if parted.CompareAndSwap(false, true) {
 		return iterator.Reply{}, true, nil
 	}
+	u.lates.remove(l)
 	e := <-ended
 	return e.reply, false, e.err
 }

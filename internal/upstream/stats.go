@@ -14,7 +14,7 @@ type counters struct {
 	wrongShort, wrongID, wrongQuestion, wrongCase, wrongCookie atomic.Uint64
 	floods, truncated, ednsFallbacks, badCookie, cookieMissing atomic.Uint64
 	tcpOpened, tcpReused, tcpStale, garbage, tooLarge          atomic.Uint64
-	budgetRefused, forbidden, socketBound, localErrors         atomic.Uint64
+	budgetRefused, forbidden, socketBound, localErrors, shed   atomic.Uint64
 	failed                                                     [outcomes]atomic.Uint64
 }
 
@@ -62,6 +62,7 @@ type Stats struct {
 	BudgetRefused uint64           // not sent, the work budget being used up
 	Forbidden     uint64           // not sent, do-not-query
 	SocketBound   uint64           // not sent, MaxSockets being open
+	Shed          uint64           // exchanges that nobody waited for, ended to have their sockets
 	LocalErrors   uint64           // not sent, our system being out of something
 	Failed        [outcomes]uint64 // exchanges that ended without a reply, by outcome
 
@@ -81,8 +82,8 @@ func (u *Upstream) Stats() Stats {
 		CookieMissing: c.cookieMissing.Load(), TCPOpened: c.tcpOpened.Load(), TCPReused: c.tcpReused.Load(),
 		TCPStale: c.tcpStale.Load(), Garbage: c.garbage.Load(), TooLarge: c.tooLarge.Load(),
 		BudgetRefused: c.budgetRefused.Load(), Forbidden: c.forbidden.Load(), SocketBound: c.socketBound.Load(),
-		LocalErrors: c.localErrors.Load(),
-		Sockets:     int(u.sockets.Load()), Lingering: int(u.lingers.Load()), Idle: u.pool.len(),
+		LocalErrors: c.localErrors.Load(), Shed: c.shed.Load(),
+		Sockets: int(u.sockets.Load()), Lingering: int(u.lingers.Load()), Idle: u.pool.len(),
 	}
 	for k := range s.Failed {
 		s.Failed[k] = c.failed[k].Load()

@@ -31,7 +31,11 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 	s.at = x.sent()
 	x.u.counts.sentUDP.Add(1)
 	if _, err := conn.Write(x.m.msg); err != nil {
-		s.close()
+		if local(err) {
+			x.withdraw(s) // it did not leave
+		} else {
+			s.close()
+		}
 		return arrival{}, x.netFail(ctx, "send", err)
 	}
 	return x.hear(ctx, s)
@@ -43,7 +47,11 @@ func (x *exchange) hear(ctx context.Context, s *socket) (arrival, *Error) {
 	got, err := x.listen(ctx, s)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		if ctx.Err() != nil {
-			x.linger(s)
+			if errors.Is(context.Cause(ctx), errShed) {
+				x.withdraw(s)
+			} else {
+				x.linger(s)
+			}
 			return arrival{}, x.netFail(ctx, "wait", err)
 		}
 		if x.until != 0 {
@@ -115,6 +123,13 @@ func (x *exchange) own(s *socket, msg []byte, now clock.Mono) iterator.Reply {
 	return iterator.Reply{View: v, Transport: event.UDP, RTT: max(now.Sub(s.at), 1), At: now}
 }
 
+// withdraw gives up listening: what has not had its time yet is no silence of
+// the server's.
+func (x *exchange) withdraw(s *socket) {
+	x.u.opt.Infra.Abandoned(x.u.opt.Clock.Now(), x.q.Server, s.at)
+	s.close()
+}
+
 // linger lets a socket hear for a while what comes too late for its Exchange:
 // the round trip of a server that is slow is learnt only so, and a server that
 // answers late is not silent. Without room for it the question is withdrawn.
@@ -127,8 +142,7 @@ func (x *exchange) linger(s *socket) {
 	}
 	if u.lingers.Add(1) > room || u.lifetime.Err() != nil {
 		u.lingers.Add(-1)
-		u.opt.Infra.Abandoned(u.opt.Clock.Now(), x.q.Server, s.at)
-		s.close()
+		x.withdraw(s)
 		return
 	}
 	x.until, x.kept = 0, true
@@ -137,6 +151,9 @@ func (x *exchange) linger(s *socket) {
 		defer s.close()
 		ctx, cancel := context.WithTimeout(u.lifetime, lingerFor)
 		defer cancel()
+		ctx, l := u.late(ctx, x.q.Server)
+		defer u.heardOut(l)
+		u.turnedAway(l)
 		if got, err := x.listen(ctx, s); err == nil && !got.flood {
 			u.counts.late.Add(1)
 		}

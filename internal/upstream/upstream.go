@@ -73,6 +73,7 @@ type Upstream struct {
 	opt       Options
 	sockets   atomic.Int64
 	lingers   atomic.Int64
+	lates     lates
 	pool      *pool
 	buffers   sync.Pool       // of *[maxUDPSize+1]byte: lent to a reading socket, given back when it closes
 	exchanges sync.Pool       // of *exchange
@@ -149,15 +150,24 @@ func (u *Upstream) forbidden(server netip.AddrPort) bool {
 	return false
 }
 
-// acquire takes a socket from the bound, if need be from an idle connection.
+// shedEarly is the share of the sockets, one in so many, that is kept free of
+// exchanges that nobody waits for: those that are ended need a moment.
+const shedEarly = 16
+
+// acquire takes a socket from the bound, if need be from an exchange that nobody
+// waits for, or an idle connection.
 func (u *Upstream) acquire() bool {
-	if u.sockets.Add(1) <= int64(u.opt.MaxSockets) {
+	n, most := u.sockets.Add(1), int64(u.opt.MaxSockets)
+	if n > most-most/shedEarly && u.lates.shed() {
+		u.counts.shed.Add(1)
+	}
+	if n <= most {
 		return true
 	}
 	u.sockets.Add(-1)
 	if c := u.pool.shed(); c != nil {
 		u.hangUp(c)
-		if u.sockets.Add(1) <= int64(u.opt.MaxSockets) {
+		if u.sockets.Add(1) <= most {
 			return true
 		}
 		u.sockets.Add(-1)

@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ type try struct {
 	minimised bool
 	sent      clock.Mono
 	givenUp   bool
+	sends     *Sends
 	lives     bool // the server does, though it could not be reached as this question needs it
 }
 
@@ -69,7 +71,7 @@ func (t *task) send(ctx context.Context) state {
 	t.countTry(choice)
 	t.current = &try{
 		Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
-		minimised: t.minimised, sent: t.now(),
+		minimised: t.minimised, sent: t.now(), sends: t.sends(choice.Addr),
 	}
 	if t.it.patient != nil && t.open == 0 && t.targets.pending == 0 {
 		return t.exchangeHere(ctx, t.current)
@@ -102,9 +104,16 @@ func (t *task) countTry(c infra.Choice) {
 func (t *task) exchange(ctx context.Context, y *try) {
 	q := t.query(y)
 	t.open++
+	late := func(reply Reply, err error) { t.deliver(ctx, result{y, reply, err}) }
 	go func() {
-		reply, err := t.it.exchanger.Exchange(ctx, q)
-		t.deliver(ctx, result{y, reply, err})
+		if t.it.patient == nil {
+			late(t.it.exchanger.Exchange(ctx, q))
+			return
+		}
+		// So it is known there who is waited for, and who need not be.
+		if reply, pending, err := t.it.patient.ExchangeFor(ctx, q, y.Timeout, late); !pending {
+			late(reply, err)
+		}
 	}()
 }
 
@@ -137,8 +146,28 @@ func (t *task) deliver(ctx context.Context, r result) {
 func (t *task) query(y *try) Query {
 	return Query{
 		Server: y.Addr, Zone: y.zone, Name: y.Name, Type: y.Type, TCP: y.TCP,
-		RD: t.forwarding(), Budget: t.req.Budget,
+		RD: t.forwarding(), Budget: t.req.Budget, Sends: y.sends,
 	}
+}
+
+// sends counts what is sent of the present question to an address, whatever
+// place it is asked from.
+func (t *task) sends(to netip.AddrPort) *Sends {
+	for i := range t.counts {
+		if c := &t.counts[i]; c.to == to && c.asked == t.asked {
+			return c.sends
+		}
+	}
+	s := new(Sends)
+	t.counts = append(t.counts, counting{t.asked, to, s})
+	return s
+}
+
+// counting is the Sends of a question and an address.
+type counting struct {
+	asked event.Question
+	to    netip.AddrPort
+	sends *Sends
 }
 
 func (t *task) forwarding() bool { return t.place.zone != nil && t.place.zone.Forward }
@@ -217,6 +246,9 @@ func (t *task) relax() bool {
 // given up, or of an earlier question.
 func (t *task) heard(r result) state {
 	v, e := t.judge(r)
+	if v == nil && r.try.givenUp && e.Outcome == event.Timeout {
+		return wait // as was said when it was given up
+	}
 	e.Late = r.try.givenUp
 	t.it.events.Emit(e)
 	y := r.try

@@ -12,6 +12,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
+	"lastgood/internal/infra"
 	"lastgood/internal/wire"
 )
 
@@ -40,7 +41,39 @@ type Query struct {
 	RD     bool // to forwarders
 	TCP    bool // do not try UDP first
 	Budget *Budget
+	Sends  *Sends // nil: not counted
 }
+
+// Sends counts how often a question was sent to one address in a resolution, by
+// all its tries together. RFC 9520 §3.1 allows three over each transport,
+// whatever the reason.
+type Sends struct {
+	udp, tcp atomic.Int32
+	miscased atomic.Bool
+}
+
+// Take takes one sending, false when there is none left.
+func (s *Sends) Take(tcp bool) bool {
+	if s == nil {
+		return true
+	}
+	n := &s.udp
+	if tcp {
+		n = &s.tcp
+	}
+	return n.Add(1) <= infra.MaxTries
+}
+
+// Miscased tells that a reply had letters in another case than the question: the
+// datagrams that are left are for asking without.
+func (s *Sends) Miscased() {
+	if s != nil {
+		s.miscased.Store(true)
+	}
+}
+
+// WasMiscased tells of it.
+func (s *Sends) WasMiscased() bool { return s != nil && s.miscased.Load() }
 
 // Reply is a message that belongs to its Query: server, id, question and case
 // were checked. It owns its memory.

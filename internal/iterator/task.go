@@ -71,6 +71,7 @@ type task struct {
 	minimised bool
 	tries     []infra.Tries                    // of it
 	spent     map[event.Question][]infra.Tries // of what was asked before
+	counts    []counting                       // what was sent, by question and address: as many as were tried
 	timeouts  int                              // tries of it given up
 	current   *try                             // the one that the timer runs for, nil when there is none
 	leads     *walk                            // for others who would ask the same

@@ -52,6 +52,9 @@ func (x *exchange) begin() {
 		mixed:   x.u.opt.CaseRandomisation && !can.ManglesCase,
 	}
 	x.byHabit = can.TCP && !x.q.TCP
+	if x.plan.mixed && !x.plan.tcp && x.q.Sends.WasMiscased() {
+		x.plan.tcp, x.miscased = true, true // another try is at it: the datagrams left are for asking without
+	}
 }
 
 // run sends until there is a reply to hand out, or the exchange is suspended.
@@ -63,6 +66,9 @@ func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 		x.attempts++
 		if ctx.Err() != nil {
 			return iterator.Reply{}, x.fail(event.Timeout, "not sent", context.Cause(ctx))
+		}
+		if !x.q.Sends.Take(x.plan.tcp) {
+			return iterator.Reply{}, x.fail(event.Timeout, "not sent: asked three times without an answer", nil)
 		}
 		if !x.spend() {
 			return iterator.Reply{}, x.overBudget()
@@ -156,6 +162,7 @@ func (x *exchange) judge(got *arrival) (done bool, err *Error) {
 		return false, nil
 	case udp && got.fit == wrongCase:
 		x.plan.tcp, x.miscased = true, true
+		x.q.Sends.Miscased()
 		return false, nil
 	case udp && got.reply.View.TC():
 		c.truncated.Add(1)

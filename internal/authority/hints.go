@@ -35,9 +35,9 @@ func ReadHints(file string, r io.Reader) ([]cache.NameServer, error) {
 			}
 			servers = append(servers, cache.NameServer{Name: host})
 		case *dns.A:
-			addrs[owner] = append(addrs[owner], addr(rr.A))
+			addrs[owner] = appendAddr(addrs[owner], rr.A)
 		case *dns.AAAA:
-			addrs[owner] = append(addrs[owner], addr(rr.AAAA))
+			addrs[owner] = appendAddr(addrs[owner], rr.AAAA)
 		}
 		if len(servers) > maxHints {
 			return nil, fmt.Errorf("%s: more than %d root servers", file, maxHints)
@@ -58,7 +58,11 @@ func ReadHints(file string, r io.Reader) ([]cache.NameServer, error) {
 	return usable, nil
 }
 
-func addr(ip []byte) netip.Addr {
-	a, _ := netip.AddrFromSlice(ip)
-	return a.Unmap()
+// appendAddr leaves a record without data out, as the library gives it for a type
+// and nothing behind it.
+func appendAddr(list []netip.Addr, ip []byte) []netip.Addr {
+	if a, ok := netip.AddrFromSlice(ip); ok {
+		return append(list, a.Unmap())
+	}
+	return list
 }

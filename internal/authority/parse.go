@@ -70,7 +70,10 @@ func ParseRecords(origin dnsname.Name, text string) ([]Record, error) {
 	return records, nil
 }
 
-var errClass = errors.New("class is not IN")
+var (
+	errClass = errors.New("class is not IN")
+	errOwner = errors.New("no owner name")
+)
 
 // fromRR makes a record of the library's.
 func fromRR(rr dns.RR) (Record, error) {
@@ -78,6 +81,9 @@ func fromRR(rr dns.RR) (Record, error) {
 	rec := Record{Type: wire.Type(h.Rrtype), TTL: h.Ttl}
 	if h.Class != dns.ClassINET {
 		return rec, errClass
+	}
+	if h.Name == "" { // the line begins with a blank, and there is none before it
+		return rec, errOwner
 	}
 	buf := make([]byte, wire.MaxMessage+dnsname.MaxLen+16)
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
@@ -89,6 +95,10 @@ func fromRR(rr dns.RR) (Record, error) {
 		return rec, fmt.Errorf("%s: %w", h.Name, err)
 	}
 	rec.Data = append([]byte(nil), buf[owner+10:end]...)
+	// The library takes a type and nothing behind it for a record without data.
+	if err := wire.CheckRdata(rec.Type, rec.Data); err != nil {
+		return rec, fmt.Errorf("%s %s: %w", h.Name, rec.Type, err)
+	}
 	return rec, nil
 }
 

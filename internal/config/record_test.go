@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -66,5 +67,19 @@ func TestLocalDataMessages(t *testing.T) {
 	const fine = "local-zones: [{zone: a, type: nxdomain}, {zone: b.a, type: static}]\nlocal-data: [x.b.a. A 192.0.2.1]\n"
 	if _, err := Parse("f", []byte(fine)); err != nil {
 		t.Errorf("a zone within a zone: %v", err)
+	}
+}
+
+// A blank too many, and a record without data: once the first ended the program,
+// and the second was answered with.
+func TestRecordsWithoutNameOrData(t *testing.T) {
+	for text, want := range map[string]string{
+		" CNAME ": "no owner name", " A 192.0.2.1": "no owner name", "a.example. A ": "A", "a.example. 300 IN CNAME ": "CNAME", "a.example. TXT ": "TXT",
+		"a.example. SOA ": "SOA", "a.example. HTTPS ": "HTTPS", `a.example. A \# 0`: "", `a.example. A \# 3 010203`: "",
+	} {
+		_, err := Parse("f", []byte(fmt.Sprintf("local-data: [%q]\n", text)))
+		if err == nil || !strings.Contains(err.Error(), "f:1: local-data: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -168,6 +168,7 @@ func (g gatherer) transport(s upstream.Stats) {
 	}{{"budget", s.BudgetRefused}, {"do-not-query", s.Forbidden}, {"sockets", s.SocketBound}, {"system", s.LocalErrors}} {
 		g.count("lastgood_upstream_unsent_total", unsent, u.n, "reason", u.why)
 	}
+	g.count("lastgood_upstream_shed_total", "Exchanges given up by those who waited, ended early for their sockets.", s.Shed)
 	g.gauge("lastgood_upstream_sockets", "Sockets to name servers open.", float64(s.Sockets))
 }
 

@@ -83,9 +83,10 @@ func declined(err error) bool {
 }
 
 // local tells that our own system ran out of something: not the server's fault.
+// EAGAIN is connect's for want of a port, ENOSPC epoll_ctl's for want of watches.
 func local(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, errSockets)
+		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, errSockets)
 }
 
 // noRoute tells that a packet did not even leave this machine.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
@@ -156,6 +157,31 @@ func TestNoSocketIsNobodysFailure(t *testing.T) {
 		}
 		if res := w.resolve("www.example.com.", "A"); res.Ours {
 			t.Errorf("ours: %v", res.Failure)
+		}
+	})
+}
+
+// Without a socket for one server there is none for the next: a few attempts
+// are enough to know, and more would take what others are waiting for.
+func TestNoSocketIsNotTriedForEveryServer(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.start()
+		d := &cache.Delegation{Cut: n("wide.com."), Parent: n("com."), TTL: 3600, Expiry: w.clock.Now().Add(time.Hour), Learned: w.clock.Now()}
+		for i := range byte(13) {
+			a := netip.AddrFrom4([4]byte{192, 0, 2, 100 + i})
+			w.servers[a] = &server{err: func(Query) error { return outcomeError{event.Budget} }}
+			d.Servers = append(d.Servers, cache.NameServer{Name: n(fmt.Sprintf("ns%d.wide.com.", i)), Addrs: []netip.Addr{a}})
+		}
+		w.cache.PutDelegation(w.clock.Now(), d)
+		for range 3 {
+			before := len(w.asked())
+			res := w.resolve("www.wide.com.", "A")
+			if res.Failure == nil || res.Failure.ID != "LOCL" || !res.Ours {
+				t.Errorf("%v, ours %v", res.Failure, res.Ours)
+			}
+			if n := len(w.asked()) - before; n != 1 {
+				t.Errorf("%d attempts", n)
+			}
 		}
 	})
 }

@@ -34,6 +34,24 @@ func (t *task) failed(y *try, outcome event.Outcome, text string) {
 	if len(t.failures) < maxFailures {
 		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives || other, other})
 	}
+	if outcome == event.Budget {
+		t.unsent()
+	}
+}
+
+// unsent keeps the other servers from being tried when there was no socket for
+// one: there would be none for them, and who waits for one may have less to ask.
+func (t *task) unsent() {
+	t.targets.unsent = true
+	for _, c := range t.targets.cands {
+		done := infra.Tries{Addr: c.Addr, TCP: c.TCP, Done: true}
+		i := slices.IndexFunc(t.tries, func(o infra.Tries) bool { return o.Addr == c.Addr && o.TCP == c.TCP })
+		if i < 0 {
+			t.tries = append(t.tries, done)
+		} else {
+			t.tries[i].Done = true
+		}
+	}
 }
 
 // sentence tells of a failure in prose: who, what, and what was asked.
@@ -133,6 +151,8 @@ func (t *task) exhausted(ctx context.Context) state {
 	switch {
 	case t.soft != nil && (t.soft.outcome != event.NoData || t.softs >= softEnough):
 		return t.believeSoft()
+	case t.targets.unsent && t.soft == nil && !t.awaitsLate():
+		return t.giveUp(t.cause())
 	case t.startLookups(ctx) || t.targets.pending > 0:
 		t.setTimer(lookupStagger)
 		return wait

@@ -35,6 +35,7 @@ type targets struct {
 	hindered bool
 	narrowed string // the bound on look-ups that was told of last
 	ours     bool   // there was a lack of something of our own
+	unsent   bool   // there was no socket for one of them
 	mute     bool   // a look-up failed because no server that knows an address answers
 }
 

@@ -21,10 +21,12 @@ func (q question) String() string { return q.name + " " + dns.Type(q.typ).String
 
 // usual are asked of every name, odd of some. NSEC is asked of zones' own names
 // alone: at an alias NSD follows it, Knot DNS and BIND do not (RFC 4035 §2.5),
-// and any resolver's answer depends on what it happens to hold.
+// and any resolver's answer depends on what it happens to hold. DNAME is asked
+// where one is: below, Unbound leaves out the SOA record, and Knot Resolver by
+// chance the DNAME.
 var (
 	usual = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX}
-	odd   = []uint16{dns.TypeCNAME, dns.TypeDNAME, dns.TypeNS, dns.TypeSOA, dns.TypeDS, dns.TypePTR, dns.TypeSRV, dns.TypeHTTPS,
+	odd   = []uint16{dns.TypeCNAME, dns.TypeNS, dns.TypeSOA, dns.TypeDS, dns.TypePTR, dns.TypeSRV, dns.TypeHTTPS,
 		dns.TypeDNSKEY, dns.TypeCAA, dns.TypeNAPTR, 65280, 65534, 300, dns.TypeHINFO, dns.TypeSPF}
 )
 
@@ -80,7 +82,7 @@ func questions(w *world, seed uint64, want int) ([]question, error) {
 			d.add(z.kind, name, held[name]...)
 			if slices.Contains(held[name], dns.TypeDNAME) { // also with a result that is too long
 				for _, length := range []int{1, 48, 56, 63} {
-					d.add(z.kind, strings.Repeat("y", length)+"."+name, dns.TypeA, dns.TypeCNAME, dns.TypeDNAME)
+					d.add(z.kind, strings.Repeat("y", length)+"."+name, dns.TypeA, dns.TypeCNAME)
 				}
 			}
 			if !faulty[z.kind] {

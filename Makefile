@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario lint bench fuzz soak
+.PHONY: check test scenario worlds lint bench fuzz soak
 
 check: ## everything that CI runs
 	.ci/run
@@ -9,6 +9,13 @@ test: ## what a newcomer types
 
 scenario: ## the real app on a simulated network, one line a scenario
 	go test -count=1 -v -run TestScenarios ./scenario
+
+worlds: ## a million questions to random worlds on two processors, and three bugs planted; takes ten to thirty minutes
+	go test -c -o $${TMPDIR:-/tmp}/lastgood-worlds.test ./world
+	cd world && $${TMPDIR:-/tmp}/lastgood-worlds.test -test.v -test.timeout 2h -test.run TestWorlds -world.n 1700 & one=$$!; \
+	cd world && $${TMPDIR:-/tmp}/lastgood-worlds.test -test.v -test.timeout 2h -test.run TestWorlds -world.n 1700 -world.first 1701; two=$$?; \
+	wait $$one && exit $$two
+	go test -count=1 -v -timeout 1h -run TestPlanted ./world -world.plant
 
 lint:
 	test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool -modfile=tools/go.mod staticcheck ./...

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -398,5 +399,31 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 	return (tcp || !needsTCP) && !(lies && bare) // false servers in place of the SOA record make a referral
 }
 
-// budgets holds the upstream queries against what questions may cost.
-func (j *judge) budgets() {}
+// mostQueries is limits.upstream-queries.
+const mostQueries = 50
+
+// budgets holds the upstream queries of every question that was alone in the world
+// against what one may cost.
+func (j *judge) budgets() {
+	list := slices.Clone(j.replies)
+	slices.SortFunc(list, func(a, b reply) int { return cmp.Compare(a.sent, b.sent) })
+	busy := time.Duration(-1) // until when somebody was asking before
+	for i := range list {
+		r := &list[i]
+		alone := r.sent > busy && (i+1 == len(list) || list[i+1].sent > r.came)
+		busy = max(busy, r.came)
+		if !alone {
+			continue
+		}
+		from, _ := slices.BinarySearchFunc(j.queries, r.sent, func(q query, at time.Duration) int { return cmp.Compare(q.at, at) })
+		n := 0
+		for n+from < len(j.queries) && j.queries[n+from].at <= r.came {
+			n++
+		}
+		j.counts.alone++
+		j.counts.most = max(j.counts.most, n)
+		if n > mostQueries {
+			j.found = append(j.found, violation{*r, fmt.Sprintf("%d upstream queries for one question", n)})
+		}
+	}
+}

@@ -282,6 +282,31 @@ var asked = []wire.Type{
 
 func (g *generator) question(at time.Duration, popular []dnsname.Name) ask {
 	a := ask{at: at, client: g.IntN(clients), typ: pick(g, asked...), tcp: g.chance(10), size: pick[uint16](g, 0, 512, 1232, 1232, 4096)}
+	if g.chance(40) {
+		a.name, a.typ = g.somethingThere()
+	} else {
+		g.anything(&a, popular)
+	}
+	if a.name.FirstLabel() == "*" || g.chance(3) {
+		a.name, _ = a.name.Parent().Prepend(fmt.Sprintf("made%d", g.IntN(3)))
+	}
+	if g.chance(2) {
+		a.name = dnsname.MustParse(pick(g, "nothing.", "www.nothing.", "deep.down.nothing."))
+	}
+	return a
+}
+
+// somethingThere is a name and type that the world has, or will have or had.
+func (g *generator) somethingThere() (dnsname.Name, wire.Type) {
+	for {
+		if s := pick(g, g.p.steps...); s.verb == put {
+			return s.name, s.typ
+		}
+	}
+}
+
+// anything asks for whatever a client may think of.
+func (g *generator) anything(a *ask, popular []dnsname.Name) {
 	switch k := g.IntN(20); {
 	case k < 8:
 		a.name = pick(g, popular...)
@@ -298,13 +323,6 @@ func (g *generator) question(at time.Duration, popular []dnsname.Name) ask {
 	default:
 		a.name, _ = pick(g, g.zones...).origin.Prepend(fmt.Sprintf("nope%d", g.IntN(4)))
 	}
-	if a.name.FirstLabel() == "*" || g.chance(5) {
-		a.name, _ = a.name.Parent().Prepend(fmt.Sprintf("made%d", g.IntN(3)))
-	}
-	if g.chance(3) {
-		a.name = dnsname.MustParse(pick(g, "nothing.", "www.nothing.", "deep.down.nothing."))
-	}
-	return a
 }
 
 // spare spares servers of a zone and of another beneath it the fault of

@@ -47,6 +47,15 @@ func verdicts(r *record) *judge {
 		j.max = 24 * time.Hour
 	}
 	j.failures = j.readFailures()
+	j.counts.worlds, j.counts.queries = 1, len(r.queries)
+	for i := range r.p.faults {
+		f := &r.p.faults[i]
+		if f.kind == "authority" {
+			j.counts.faults[f.words]++
+		} else {
+			j.counts.faults[f.kind]++
+		}
+	}
 	for i := range r.replies {
 		if why := j.reply(&r.replies[i]); why != "" {
 			j.found = append(j.found, violation{r.replies[i], why})

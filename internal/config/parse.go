@@ -35,7 +35,7 @@ func Load(path string) (*Config, error) {
 func Parse(file string, data []byte) (*Config, error) {
 	r := &reader{file: file, given: map[string]*yaml.Node{}, items: map[string][]*yaml.Node{}, cfg: Default()}
 	if len(data) > maxFile {
-		r.errs = append(r.errs, &Error{File: file, Msg: "longer than 1 MiB", Hint: "this is no configuration file"})
+		r.errs = append(r.errs, &Error{File: file, Msg: "longer than 1 MiB", Hint: "see whether this is the right file, or shorten its lists"})
 		return nil, joined(r.errs)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))

@@ -218,7 +218,7 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path, []byte("# long\n"+strings.Repeat("\n", 1<<20)+"nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path); err == nil || err.Error() != path+": longer than 1 MiB; this is no configuration file" {
+	if _, err := Load(path); err == nil || err.Error() != path+": longer than 1 MiB; see whether this is the right file, or shorten its lists" {
 		t.Errorf("got %v", err)
 	}
 	if err := os.WriteFile(path, []byte("\n\nlisen: x\n"), 0o600); err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"lastgood/internal/authority"
@@ -61,6 +62,10 @@ func (r *reader) checkLocal() {
 	for i, z := range r.cfg.LocalZones {
 		r.once("local-zones", i, z.Zone, zones)
 		types[z.Zone] = z.Type
+		if z.Zone.FirstLabel() == "*" {
+			r.fail(r.given["local-zones"].Content[i], "local-zones", &problem{quote(z.Zone.String()) + " is one name with an asterisk, no wildcard",
+				"write " + strconv.Quote(z.Zone.Parent().String()) + ", which has all names below"})
+		}
 	}
 	aliases, others := map[dnsname.Name]int{}, map[dnsname.Name]int{}
 	for i, d := range r.cfg.LocalData {

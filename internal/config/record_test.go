@@ -83,3 +83,11 @@ func TestRecordsWithoutNameOrData(t *testing.T) {
 		}
 	}
 }
+
+// A zone covers all that is below it; an asterisk would cover nothing.
+func TestLocalZoneIsNoWildcard(t *testing.T) {
+	_, err := Parse("f", []byte("local-zones:\n  - {zone: ads.example., type: nxdomain}\n  - {zone: \"*.ads.example.\", type: nxdomain}\n"))
+	if err == nil || !strings.Contains(err.Error(), "f:3: ") || !strings.Contains(err.Error(), `write "ads.example."`) {
+		t.Error(err)
+	}
+}

@@ -66,7 +66,9 @@
 //     late ("lossy"), by chance. counts.varied bounds how often, so that an excuse
 //     cannot take over.
 //   - Which of a fault's harmless words a resolver must cope with is a list
-//     (harmless); a server with any other fault counts as no help.
+//     (harmless); a server with any other fault counts as no help, and neither does
+//     one with two faults that each want to be asked in another way: three sendings
+//     (RFC 9520 §3.1) may be too few.
 //
 // # Whether the oracle can fail
 //

@@ -348,6 +348,10 @@ func (j *judge) holds(server int, cut dnsname.Name, from, until time.Duration) b
 // harmless are the authority's faults that a resolver has to cope with.
 var harmless = []string{"slow=200ms", "not-aa", "no-edns", "notimp-edns", "ignore-edns", "badvers", "mangle-case", "nxdomain-ent", "no-soa"}
 
+// otherWays are the faults that make it necessary to ask otherwise. Two at once
+// may need more than the three sendings that RFC 9520 §3.1 allows.
+var otherWays = []string{"no-edns", "notimp-edns", "badvers", "mangle-case", "truncate"}
+
 // fine tells whether a server has no fault all through a span that would keep it
 // from answering questions for a type.
 func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss bool) bool {
@@ -356,6 +360,7 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 	}
 	tcp, needsTCP := true, t == wire.TypeTXT
 	lies, bare := false, false
+	ways := 0 // of asking otherwise that the server's faults make necessary
 	for i := range j.p.faults {
 		f := &j.p.faults[i]
 		if !f.during(server, from, until) {
@@ -371,6 +376,7 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 			continue
 		case "forge-burst":
 			needsTCP = true
+			ways++
 			continue
 		case "authority":
 		default:
@@ -379,6 +385,9 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 		}
 		for word := range strings.SplitSeq(f.words, ",") {
 			bare = bare || word == "no-soa"
+			if slices.Contains(otherWays, word) {
+				ways++
+			}
 			switch {
 			case butLoss && strings.HasPrefix(word, "slow="):
 			case slices.Contains(harmless, word):
@@ -396,7 +405,8 @@ func (j *judge) fine(server int, t wire.Type, from, until time.Duration, butLoss
 			}
 		}
 	}
-	return (tcp || !needsTCP) && !(lies && bare) // false servers in place of the SOA record make a referral
+	// False servers in place of the SOA record make a referral.
+	return (tcp || !needsTCP) && !(lies && bare) && ways < 2
 }
 
 // mostQueries is limits.upstream-queries.

@@ -185,3 +185,21 @@ func TestNoSocketIsNotTriedForEveryServer(t *testing.T) {
 		}
 	})
 }
+
+// Priming that ended for want of a socket says nothing of the root's servers: the
+// next question primes.
+func TestNoSocketDoesNotPutPrimingOff(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.start()
+		root := w.server("192.0.2.1")
+		root.err = func(Query) error { return outcomeError{event.Budget} }
+		if res := w.resolve("www.example.com.", "A"); !res.Ours {
+			t.Errorf("%v", res.Failure)
+		}
+		root.err = nil
+		w.resolve("www.example.com.", "A")
+		if n := count(w.asked(), "192.0.2.1 . NS"); n != 2 {
+			t.Errorf("primed %d times: %v", n, w.asked())
+		}
+	})
+}

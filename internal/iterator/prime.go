@@ -80,7 +80,7 @@ func (t *task) lead(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, primeTime)
 	defer cancel()
 	res := p.runFrom(limited, gather)
-	failed = res.Failure != nil && !res.Budget && ctx.Err() == nil // else it was the question that ended
+	failed = res.Failure != nil && !res.Budget && !res.Ours && ctx.Err() == nil // else it says nothing of the servers
 	e := event.Priming{At: t.now(), Failure: res.Failure}
 	if d, ok := t.it.cache.Closest(t.now(), dnsname.Root); ok && res.Failure == nil {
 		e.Servers = len(d.Servers)

@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario worlds lint bench fuzz soak
+.PHONY: check test scenario worlds plants lint bench fuzz soak
 
 check: ## everything that CI runs
 	.ci/run
@@ -28,3 +28,6 @@ fuzz: ## 20 minutes for each fuzz target; takes hours
 
 soak: ## half an hour at 80 % of capacity in the lab, with faults; wants an idle machine
 	go -C bench run ./soak -minutes 30 -out results/$$(date +%F)-soak
+
+plants: ## bugs planted into copies of the program, one by one, each of which the worlds have to find; takes some minutes
+	world/plants/run

@@ -2,7 +2,6 @@ package world
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -377,11 +376,4 @@ func (v *version) answer(name dnsname.Name, t wire.Type) saying {
 		return saying{kind: data, zone: v, owner: name, set: s}
 	}
 	return saying{kind: nodata, zone: v, empty: len(at) == 0}
-}
-
-func serialOf(soa []byte) uint32 {
-	if len(soa) < 20 {
-		return 0
-	}
-	return binary.BigEndian.Uint32(soa[len(soa)-20:])
 }

@@ -38,12 +38,11 @@ type host struct {
 
 // zonePlan is what does not change of a zone.
 type zonePlan struct {
-	origin       dnsname.Name
-	soaTTL       uint32
-	minimum      uint32
-	withServers  bool                  // answers carry NS records
-	lag          map[int]time.Duration // by server: how late it has changes
-	soaMissingOf int
+	origin      dnsname.Name
+	soaTTL      uint32
+	minimum     uint32
+	withServers bool                  // answers carry NS records
+	lag         map[int]time.Duration // by server: how late it has changes
 }
 
 type verb uint8
@@ -143,16 +142,6 @@ func (p *plan) sort() {
 	slices.SortStableFunc(p.steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	slices.SortStableFunc(p.faults, func(a, b fault) int { return cmp.Compare(a.from, b.from) })
 	slices.SortStableFunc(p.asks, func(a, b ask) int { return cmp.Compare(a.at, b.at) })
-}
-
-// zone finds a zone's plan.
-func (p *plan) zone(origin dnsname.Name) *zonePlan {
-	for i := range p.zones {
-		if p.zones[i].origin == origin {
-			return &p.zones[i]
-		}
-	}
-	return nil
 }
 
 // hints are the root's name servers, as the world begins.

@@ -36,13 +36,12 @@ type reply struct {
 
 // query is one that the resolver sent to a server.
 type query struct {
-	at     time.Duration
-	to     netip.Addr
-	name   dnsname.Name
-	typ    wire.Type
-	tcp    bool
-	lost   bool
-	reason string
+	at   time.Duration
+	to   netip.Addr
+	name dnsname.Name
+	typ  wire.Type
+	tcp  bool
+	lost bool
 }
 
 // happened is an event of the program with its time.

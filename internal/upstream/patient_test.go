@@ -19,11 +19,11 @@ type outcome struct {
 }
 
 // askFor exchanges one question with patience, until ctx ends.
-func (e *env) askFor(ctx context.Context, wait time.Duration) (iterator.Reply, bool, error, chan outcome) {
+func (e *env) askFor(ctx context.Context, wait time.Duration) (iterator.Reply, bool, chan outcome, error) {
 	late := make(chan outcome, 2)
 	q := iterator.Query{Server: serverAddr, Name: asked, Type: wire.TypeA, Budget: iterator.NewBudget(50, 1<<20)}
 	r, pending, err := e.u.ExchangeFor(ctx, q, wait, func(r iterator.Reply, err error) { late <- outcome{r, err} })
-	return r, pending, err, late
+	return r, pending, late, err
 }
 
 // What comes in time is handed out, over TCP too, and late hears nothing.
@@ -34,7 +34,7 @@ func TestPatienceIsEnough(t *testing.T) {
 	}{"over UDP": {reply{}, "U"}, "over TCP": {reply{tc: true}, "UT"}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, answers(c.udp, reply{}), func(e *env) {
-				r, pending, err, late := e.askFor(e.Context(), time.Second)
+				r, pending, late, err := e.askFor(e.Context(), time.Second)
 				if pending || err != nil {
 					t.Fatal(pending, err)
 				}
@@ -66,7 +66,7 @@ func TestPatienceEnds(t *testing.T) {
 				start := e.clock.Now()
 				ctx, cancel := context.WithTimeout(e.Context(), 10*time.Second)
 				defer cancel()
-				_, pending, err, late := e.askFor(ctx, c.wait)
+				_, pending, late, err := e.askFor(ctx, c.wait)
 				if took := e.clock.Now().Sub(start); !pending || err != nil || took != c.wait {
 					t.Fatalf("pending %v, %v after %v", pending, err, took)
 				}
@@ -91,7 +91,7 @@ func TestPatienceEndsForNothing(t *testing.T) {
 	inBubble(t, nil, func(seen) [][]byte { return nil }, func(e *env) {
 		ctx, cancel := context.WithTimeout(e.Context(), 3*time.Second)
 		defer cancel()
-		_, pending, err, late := e.askFor(ctx, time.Second)
+		_, pending, late, err := e.askFor(ctx, time.Second)
 		if !pending || err != nil || len(late) != 0 {
 			t.Fatal(pending, err)
 		}

@@ -124,13 +124,23 @@ func serversIn(v *verdict, lim *Limits) []cache.NameServer {
 	return all[:min(len(all), lim.NameServers)]
 }
 
-// delegationTTL is how long a referral is believed: its NS records' TTL, and no
-// longer than the delegation of the cut that gave it. Otherwise a domain that
+// delegationTTL is how long a referral is believed: its NS records' TTL, no longer
+// than the addresses that came with it (RFC 1035 §3.2.1: they have a life of their
+// own, and mostly the same), and no longer than the delegation of the cut that
+// gave it. Otherwise a domain that
 // its parent removed could live on by delegating to itself further and further
 // down. Registries' cuts are exempt: they are not removed, and all that they
 // delegate would be asked for anew whenever theirs expires.
 func (t *task) delegationTTL(v *verdict) uint32 {
 	ttl := v.ns.TTL
+	for data := range v.ns.Data.All() {
+		name, _ := dnsname.FromWire(data)
+		for i := range v.additional {
+			if s := &v.additional[i]; s.Name == name { // addresses: scrub leaves no other types
+				ttl = min(ttl, s.TTL)
+			}
+		}
+	}
 	if d := t.place.deleg; d != nil && d.Cut.Labels() > registryLabels {
 		ttl = min(ttl, uint32(max(0, d.Expiry.Sub(t.now())/time.Second)))
 	}

@@ -101,6 +101,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			t.Error("what we lacked is remembered as the question's failure")
 		}
 		var told shortages
+		synctest.Wait() // until the flights have logged, too
 		log.Reset()
 		told.look(a)
 		told.look(a) // nothing new

@@ -109,11 +109,6 @@ func (h *history) hostsOf(v *version, from, until time.Duration) {
 				continue
 			}
 			ttl := life(s.ttl)
-			for n := name; n != v.origin && !n.IsRoot(); n = n.Parent() { // glue lives as long as its delegation
-				if ns := v.sets[n][wire.TypeNS]; ns != nil {
-					ttl = max(ttl, life(ns.ttl))
-				}
-			}
 			for _, d := range s.data {
 				a, _ := netip.AddrFromSlice(d)
 				if _, ours := h.byAddr[a]; ours {

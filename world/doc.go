@@ -27,7 +27,7 @@
 // records' TTL, capped by cache.max-ttl, and no longer than the delegation above
 // where that is deeper than a top-level domain (no ghost domains). Name servers'
 // names lead to the addresses that glue or their own zone gives them, for as long
-// as those live. Old servers of a zone that moved are therefore believed, with
+// as those records' own TTL. Old servers of a zone that moved are therefore believed, with
 // their old data, until the delegation to them has run out, and not a moment
 // longer; a child's own NS records give no right at all.
 //

@@ -6,8 +6,11 @@ import "testing"
 // What stays the scheduler's is told: on a machine that is busy with other things
 // it may change the order within one instant, in one world of a hundred or so.
 func TestReplay(t *testing.T) {
+	if slower > 1 {
+		t.Skip("the race detector makes the scheduler shuffle goroutines")
+	}
 	var differ []uint64
-	n := uint64(*replayFlag / min(slower, 5))
+	n := uint64(*replayFlag)
 	for seed := uint64(1); seed <= n; seed++ {
 		a, b := run(t, generate(seed, *sizeFlag)), run(t, generate(seed, *sizeFlag))
 		if a.digest() != b.digest() {

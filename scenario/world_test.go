@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lastgood/internal/app"
@@ -197,6 +198,7 @@ func (w *world) zonesServed() (list []dnsname.Name) {
 
 // note puts the present place of the trace down.
 func (w *world) note() mark {
+	synctest.Wait() // what else belongs to this instant belongs to what was before
 	w.trace.mu.Lock()
 	defer w.trace.mu.Unlock()
 	return mark{len(w.trace.queries), len(w.trace.events), w.sim.Count()}
@@ -204,6 +206,7 @@ func (w *world) note() mark {
 
 // since gives what happened after a mark.
 func (w *world) since(m mark) *outcome {
+	synctest.Wait()
 	w.trace.mu.Lock()
 	defer w.trace.mu.Unlock()
 	return &outcome{

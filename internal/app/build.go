@@ -15,7 +15,6 @@ import (
 	"lastgood/internal/iterator"
 	"lastgood/internal/listener"
 	"lastgood/internal/resolver"
-	"lastgood/internal/stale"
 	"lastgood/internal/upstream"
 )
 
@@ -62,7 +61,7 @@ func cacheOptions(c *config.Config, seed uint64) cache.Options {
 	return cache.Options{
 		Size: int64(c.Cache.Size), MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL,
 		MinNegativeTTL: c.Cache.MinNegativeTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
-		Stale:      stale.Policy{Enabled: c.Stale.Enabled, Max: c.Stale.MaxStale, Negative: c.Stale.MaxStaleNegative},
+		Stale:      staleRules(c),
 		FailureMin: c.Limits.FailureMin, FailureMax: c.Limits.FailureMax, Seed: seed,
 	}
 }

@@ -26,7 +26,7 @@ type Options struct {
 	// storable, which it otherwise is not.
 	MinTTL, MaxTTL                 time.Duration
 	MinNegativeTTL, MaxNegativeTTL time.Duration
-	Stale                          stale.Policy
+	Stale                          *stale.Rules // nil: nothing is served stale
 	// The first and longest time a failure is remembered, clamped to the
 	// 1 s to 5 min of RFC 9520 §3.2.
 	FailureMin, FailureMax time.Duration

@@ -61,7 +61,7 @@ func TestGoneGoFirst(t *testing.T) {
 }
 
 func TestExpiredUnaskedGoBeforeFresh(t *testing.T) {
-	o := Options{Size: minSize, Stale: onPolicy}
+	o := Options{Size: minSize, Stale: onRules}
 	c, n := New(o), capacity(t, o)
 	dull := fill(t, c, at(0), "dull", 60, n/4)
 	wanted := fill(t, c, at(0), "wanted", 60, n/4)
@@ -86,7 +86,7 @@ func TestExpiredUnaskedGoBeforeFresh(t *testing.T) {
 // An outage: everything expires, the popular names go on being asked for, and
 // a flood fills the cache several times over for two hours.
 func TestOutageWithFloodLosesNoPopularName(t *testing.T) {
-	o := Options{Size: minSize, Stale: onPolicy}
+	o := Options{Size: minSize, Stale: onRules}
 	c, n := New(o), capacity(t, o)
 	popular := fill(t, c, at(0), "popular", 60, n/3)
 	found(c, at(time.Second), "popular", popular)
@@ -111,7 +111,7 @@ func TestOutageWithFloodLosesNoPopularName(t *testing.T) {
 // What everybody wants is not the first to go when it has just expired, but when
 // nobody has wanted it for an hour.
 func TestPopularNamesHaveTimeToBeAskedForAgain(t *testing.T) {
-	o := Options{Size: minSize, Stale: onPolicy}
+	o := Options{Size: minSize, Stale: onRules}
 	c, n := New(o), capacity(t, o)
 	popular := fill(t, c, at(0), "popular", 60, n/3)
 	found(c, at(1), "popular", popular)

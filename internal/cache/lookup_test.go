@@ -122,7 +122,7 @@ func TestLargeEntry(t *testing.T) {
 }
 
 func TestHitAllocatesNothing(t *testing.T) {
-	c := New(Options{Size: 4 << 20, Stale: onPolicy})
+	c := New(Options{Size: 4 << 20, Stale: onRules})
 	hit, absent, none := name("www.example."), name("no.example."), name("x.example.")
 	c.Put(at(0), address(hit, 300))
 	c.Put(at(0), denial(NXDomain, absent, wire.TypeNone, 300))

@@ -180,7 +180,7 @@ func TestAgainstModel(t *testing.T) {
 	for seed := range uint64(8) {
 		o := Options{Size: 16 << 20, Seed: seed, MaxTTL: time.Hour, MaxNegativeTTL: 10 * time.Minute}
 		if seed%2 == 1 {
-			o.Stale, o.MinTTL = onPolicy, 2*time.Second
+			o.Stale, o.MinTTL = onRules, 2*time.Second
 		}
 		runModel(t, seed, o, tree)
 	}
@@ -235,7 +235,7 @@ func TestSmallCacheKeepsItsShape(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		o := Options{Size: minSize, Seed: seed}
 		if seed%2 == 1 {
-			o.Stale = onPolicy
+			o.Stale = onRules
 		}
 		c := New(o)
 		m := &model{o: c.opt, names: map[dnsname.Name][]Entry{}}

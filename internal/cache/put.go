@@ -40,7 +40,7 @@ func (c *Cache) Date(now clock.Mono, e *Entry) { c.date(now, e) }
 func (c *Cache) date(now clock.Mono, e *Entry) stamp {
 	negative := e.Kind != Data
 	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
-	st.until = c.opt.Stale.Until(now, st.expiry(), negative)
+	st.until = c.opt.Stale.For(e.Name).Until(now, st.expiry(), negative)
 	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
 	return st
 }

@@ -12,6 +12,8 @@ import (
 
 var onPolicy = stale.Policy{Enabled: true, Max: 24 * time.Hour, Negative: time.Hour}
 
+var onRules = stale.NewRules(onPolicy, nil, nil)
+
 func TestLifetimeBounds(t *testing.T) {
 	const week = 7 * 24 * 3600
 	bounded := Options{MinTTL: 5 * time.Second, MaxTTL: time.Minute, MinNegativeTTL: 2 * time.Second, MaxNegativeTTL: 10 * time.Second}
@@ -52,7 +54,7 @@ func TestLifetimeBounds(t *testing.T) {
 }
 
 func TestStaleUntilIsStored(t *testing.T) {
-	c := New(Options{Size: minSize, Stale: onPolicy})
+	c := New(Options{Size: minSize, Stale: onRules})
 	c.Put(at(0), address(name("a.example."), 60))
 	c.Put(at(0), denial(NXDomain, name("b.example."), wire.TypeNone, 60))
 	var r Reader
@@ -130,7 +132,7 @@ func TestLowerRankDoesNotDisplaceWhileFresh(t *testing.T) {
 		{"a contradiction of lower rank", ranked(denial(NXDomain, n, wire.TypeNone, 60), RankAnswer), at(1), false},
 		{"lower, but no contradiction", ranked(data(n, wire.TypeA, 60, 2), RankAuthority), at(1), true},
 	} {
-		c := New(Options{Size: minSize, Stale: onPolicy})
+		c := New(Options{Size: minSize, Stale: onRules})
 		c.Put(at(0), old)
 		if got := c.Put(v.now, v.e); got != v.want {
 			t.Errorf("%s: stored %v", v.what, got)

@@ -49,7 +49,7 @@ func whole(h *Hit, n dnsname.Name) bool {
 // Readers and writers of one shard: no reader ever sees an
 // entry that is not whole, nor misses one that is only being replaced.
 func TestReadersSeeWholeEntries(t *testing.T) {
-	c := New(Options{Size: minSize, Stale: onPolicy})
+	c := New(Options{Size: minSize, Stale: onRules})
 	gen := rand.New(rand.NewPCG(1, 7))
 	entries := make([]*Entry, 64) // of 16 names, the first one's every other
 	for i := range entries {

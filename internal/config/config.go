@@ -79,8 +79,10 @@ type Cache struct {
 type Stale struct {
 	Enabled bool
 	StalePolicy
-	NeverFor []dnsname.Name
-	Zones    []StaleZone
+	NeverFor        []dnsname.Name
+	NeverForClients []netip.Prefix
+	ErrorText       bool
+	Zones           []StaleZone
 }
 
 // StalePolicy is what may differ from zone to zone.
@@ -91,7 +93,7 @@ type StalePolicy struct {
 	AnswerTTL        time.Duration
 	FailureRecheck   time.Duration
 	PositiveOnly     bool
-	OnRefused        string // stale, never
+	OnRefused        string // stale, refuse
 	OnBogus          string // until-signature-expiry, max-stale, never
 }
 

@@ -151,8 +151,8 @@ var tableRecursion = []Option{
 		field:    in(func(c *Config) *string { return &c.Recursion.RootHints }),
 	},
 	{
-		Key: "recursion.prefetch", Default: `false`, Later: []string{"true"},
-		Help:  "Whether popular names are refreshed shortly before they expire.",
+		Key: "recursion.prefetch", Default: `true`,
+		Help:  "Whether names that are asked for more than once are refreshed in the last tenth of their TTL, behind the answer.",
 		field: in(func(c *Config) *bool { return &c.Recursion.Prefetch }),
 	},
 	{

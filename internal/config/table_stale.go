@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 
 	"lastgood/internal/dnsname"
@@ -8,7 +9,7 @@ import (
 
 var tableStale = slices.Concat(
 	[]Option{{
-		Key: "stale.enabled", Default: `false`, Later: []string{"true"},
+		Key: "stale.enabled", Default: `true`,
 		RFC:   "RFC 8767",
 		Help:  "Whether expired answers are served while their servers fail. The keys below are checked but have no effect while this is false.",
 		field: in(func(c *Config) *bool { return &c.Stale.Enabled }),
@@ -20,6 +21,20 @@ var tableStale = slices.Concat(
 			Help:     "Names at and below which nothing stale is served.",
 			Examples: []string{`["bank.example."]`},
 			field:    in(func(c *Config) *[]dnsname.Name { return &c.Stale.NeverFor }),
+		},
+		{
+			Key: "stale.never-for-clients", Default: `[]`,
+			RFC:      "RFC 8767 §10",
+			Help:     "Clients that get nothing stale, but a failure: those who check names for certificates, say.",
+			Examples: []string{`["192.0.2.0/24"]`},
+			field:    in(func(c *Config) *[]netip.Prefix { return &c.Stale.NeverForClients }),
+		},
+		{
+			Key: "stale.error-text", Default: `true`,
+			RFC:      "RFC 8914 §2",
+			Help:     "Whether stale answers say in words how old they are and what is wrong (EXTRA-TEXT); the codes are sent in any case.",
+			Examples: []string{`false`},
+			field:    in(func(c *Config) *bool { return &c.Stale.ErrorText }),
 		},
 		{
 			Key: "stale.zones", Default: `[]`,
@@ -50,7 +65,7 @@ func stalePolicyRows(prefix string, policy func(any) *StalePolicy) []Option {
 		{
 			Key: "client-timeout", Default: `auto`, Min: "0s", Max: "10s",
 			RFC:      "RFC 8767 §5",
-			Help:     "How long a client waits before it gets a stale answer; auto measures how long answers take (100ms to 1.8s).",
+			Help:     "How long a client waits before it gets a stale answer; auto measures how long answers take (100ms to 1.8s); 0s gives what is stale first and refreshes behind it.",
 			Examples: []string{`500ms`, `1.8s`},
 			field:    func(s any) any { return &policy(s).ClientTimeout },
 		},
@@ -88,9 +103,9 @@ func stalePolicyRows(prefix string, policy func(any) *StalePolicy) []Option {
 			field:    func(s any) any { return &policy(s).PositiveOnly },
 		},
 		{
-			Key: "on-refused", Default: `stale`, Values: []string{"stale", "never"},
-			Help:     "Whether REFUSED from all servers is a failure that stale answers cover.",
-			Examples: []string{`never`},
+			Key: "on-refused", Default: `stale`, Values: []string{"stale", "refuse"},
+			Help:     "Whether REFUSED from all servers is a failure that stale answers cover, or is passed on: a domain that was taken down may look so.",
+			Examples: []string{`refuse`},
 			field:    func(s any) any { return &policy(s).OnRefused },
 		},
 		{

@@ -191,6 +191,58 @@ type CutHealth struct {
 	Cause   *ede.Error
 }
 
+// StaleServed tells that a client got the last good answer after its TTL (RFC
+// 8767): a whole chain, of which the oldest hop's age is told.
+type StaleServed struct {
+	At       clock.Mono
+	Question Question
+	Negative bool          // it says that the name or the type does not exist
+	Age      time.Duration // since the expiry, of the hop that expired first
+	Waited   time.Duration // by the client, for something better
+	Why      StaleReason
+	Cause    *ede.Error // nil when nothing failed yet
+}
+
+// StaleReason is why something stale was served.
+type StaleReason uint8
+
+// Reasons for serving stale.
+const (
+	StaleTimeout  StaleReason = iota // the client had waited long enough
+	StaleFailed                      // the attempt that the client waited for failed
+	StaleRemember                    // the last attempt at this question failed a short while ago
+	StaleTrouble                     // the servers are known not to answer, or to fail
+	StaleCrowd                       // the servers just came back: refreshes wait for their turn
+)
+
+func (r StaleReason) String() string {
+	return [...]string{"client timeout", "failed", "failed before", "zone in trouble", "slow start"}[r%5]
+}
+
+// Rechecked tells of one packet that was to find out whether a server is back.
+type Rechecked struct {
+	At        clock.Mono
+	Cut       dnsname.Name
+	Server    netip.AddrPort
+	Question  Question
+	Outcome   Outcome
+	RTT       time.Duration
+	Recovered bool // the cut did by this
+}
+
+// Prefetched tells that an answer is being refreshed before it expires.
+type Prefetched struct {
+	At       clock.Mono
+	Question Question
+}
+
+// NetworkHealth tells that no name server answers any more, whoever is asked, so
+// that it must be the way there; or that one did again.
+type NetworkHealth struct {
+	At      clock.Mono
+	Offline bool
+}
+
 func (FlightStarted) event() {}
 func (FlightEnded) event()   {}
 func (Exchanged) event()     {}
@@ -198,3 +250,7 @@ func (Downgraded) event()    {}
 func (Priming) event()       {}
 func (BudgetHit) event()     {}
 func (CutHealth) event()     {}
+func (StaleServed) event()   {}
+func (Rechecked) event()     {}
+func (Prefetched) event()    {}
+func (NetworkHealth) event() {}

@@ -1,6 +1,9 @@
 // Package stale decides what may be served after its TTL (RFC 8767). It is the
-// only place that compares a moment with a stale limit. In this version the
-// policy is off everywhere: what expired is gone.
+// only place that compares a moment with a stale limit, and the only one that
+// says what a client gets: the cache stores the stale-until that Until gave, and
+// the resolver does what Decide says.
+//
+// Everything here is pure: time comes as argument.
 package stale
 
 import (
@@ -42,21 +45,14 @@ func StateOf(now, expiry, until clock.Mono) State {
 	return Gone
 }
 
-// Policy says how long expired data may be served. The zero Policy serves none.
-type Policy struct {
-	Enabled  bool
-	Max      time.Duration // from the original expiry, positive answers
-	Negative time.Duration // the same for NODATA and NXDOMAIN
-}
+// prefetchLeast is the least lifetime that is worth prefetching: of a shorter one
+// the last tenth is too short for a question to fall into, and what has a very
+// short TTL is meant to be asked for (a balancer's, say).
+const prefetchLeast = 10 * time.Second
 
-// Until is the moment from which an entry is never served: its expiry, plus
-// what the policy adds. An entry whose TTL is zero is never stale (RFC 8767 §4).
-func (p Policy) Until(stored, expiry clock.Mono, negative bool) clock.Mono {
-	switch {
-	case !p.Enabled || expiry <= stored:
-		return expiry
-	case negative:
-		return expiry.Add(p.Negative)
-	}
-	return expiry.Add(p.Max)
+// PrefetchDue tells whether an entry is in the last tenth of its life, when what
+// is asked for often is refreshed behind the answer.
+func PrefetchDue(now, stored, expiry clock.Mono) bool {
+	life := expiry.Sub(stored)
+	return life >= prefetchLeast && now < expiry && expiry.Sub(now) <= life/10
 }

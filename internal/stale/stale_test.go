@@ -31,48 +31,22 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-func TestUntil(t *testing.T) {
-	on := stale.Policy{Enabled: true, Max: 24 * time.Hour, Negative: time.Hour}
-	off := on
-	off.Enabled = false
-	stored, expiry := 10*second, 70*second
+// The window is the last tenth of a life that is long enough for one.
+func TestPrefetchDue(t *testing.T) {
 	for _, v := range []struct {
-		what     string
-		p        stale.Policy
-		expiry   clock.Mono
-		negative bool
-		want     clock.Mono
+		now, stored, expiry clock.Mono
+		want                bool
 	}{
-		{"positive", on, expiry, false, expiry.Add(24 * time.Hour)},
-		{"negative has its own limit", on, expiry, true, expiry.Add(time.Hour)},
-		{"TTL 0 is never stale (RFC 8767 section 4)", on, stored, false, stored},
-		{"switched off", off, expiry, false, expiry},
-		{"switched off, negative", off, expiry, true, expiry},
-		{"the zero policy", stale.Policy{}, expiry, false, expiry},
+		{90 * second, 0, 100 * second, true},
+		{90*second - 1, 0, 100 * second, false},
+		{100*second - 1, 0, 100 * second, true},
+		{100 * second, 0, 100 * second, false},  // expired: that is no prefetch
+		{9 * second, 0, 10 * second, true},      // the shortest that is worth it
+		{9 * second, second, 10 * second, false}, // a lifetime of nine seconds
+		{0, 0, 0, false},
 	} {
-		if got := v.p.Until(stored, v.expiry, v.negative); got != v.want {
-			t.Errorf("%s: %v, want %v", v.what, got, v.want)
-		}
-	}
-}
-
-// Whatever the policy, an entry is never gone while its TTL runs, and never
-// served later than expiry plus the limit.
-func TestBounds(t *testing.T) {
-	for _, p := range []stale.Policy{{}, {Enabled: true}, {Enabled: true, Max: time.Minute, Negative: time.Second}} {
-		for _, negative := range []bool{false, true} {
-			for ttl := range clock.Mono(5) {
-				stored := 3 * second
-				expiry := stored + ttl*second
-				until := p.Until(stored, expiry, negative)
-				if got := stale.StateOf(expiry-1, expiry, until); got != stale.Fresh {
-					t.Errorf("%+v: %v before the expiry", p, got)
-				}
-				limit := max(p.Max, p.Negative)
-				if got := stale.StateOf(expiry.Add(limit), expiry, until); got != stale.Gone {
-					t.Errorf("%+v: %v after every limit", p, got)
-				}
-			}
+		if got := stale.PrefetchDue(v.now, v.stored, v.expiry); got != v.want {
+			t.Errorf("at %v of %v to %v: %v, want %v", v.now, v.stored, v.expiry, got, v.want)
 		}
 	}
 }

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"lastgood/internal/config"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/stale"
+)
+
+// staleRules are the policies of all names, by the configuration.
+func staleRules(c *config.Config) *stale.Rules {
+	if !c.Stale.Enabled {
+		return nil
+	}
+	zones := make(map[dnsname.Name]stale.Policy, len(c.Stale.Zones))
+	for _, z := range c.Stale.Zones {
+		zones[z.Zone] = stalePolicy(&z.StalePolicy)
+	}
+	return stale.NewRules(stalePolicy(&c.Stale.StalePolicy), zones, c.Stale.NeverFor)
+}
+
+func stalePolicy(p *config.StalePolicy) stale.Policy {
+	wait := p.ClientTimeout.Fixed
+	if p.ClientTimeout.Auto {
+		wait = stale.AutoTimeout
+	}
+	return stale.Policy{
+		Enabled: true, ClientTimeout: wait, Max: p.MaxStale, Negative: p.MaxStaleNegative, AnswerTTL: p.AnswerTTL,
+		Recheck: p.FailureRecheck, PositiveOnly: p.PositiveOnly, RefuseRefused: p.OnRefused == "refuse",
+	}
+}

@@ -1,0 +1,95 @@
+package stale
+
+import (
+	"slices"
+	"time"
+
+	"lastgood/internal/clock"
+)
+
+// Attempt is what is known of getting something better than what is stored.
+type Attempt struct {
+	Began   clock.Mono    // of the client's timer: its arrival, or the flight's start if that is earlier
+	Timeout time.Duration // of the client, as Policy.Timeout gave it
+	Ended   bool          // this attempt ended without a useful answer
+	Failed  clock.Mono    // when the question's own last attempt failed; 0: none is remembered
+	Refused bool          // that failure, or the cut's, was REFUSED by all servers
+	Trouble bool          // the cut is suspect or failing
+	Full    bool          // no refresh is admitted now: the cut has just come back
+}
+
+// Action is what a client gets.
+type Action uint8
+
+// Actions.
+const (
+	Serve      Action = iota // what is fresh
+	ServeStale               // the last good answer, now
+	Wait                     // nothing yet: decide again when the attempt ends, or at Decision.Until
+	Fail                     // the attempt's failure
+)
+
+func (a Action) String() string {
+	return [...]string{"serve", "serve stale", "wait", "fail"}[a&3]
+}
+
+// Decision is what a client gets, and what is done besides.
+type Decision struct {
+	Action  Action
+	Until   clock.Mono // of Wait; 0: to the attempt's end
+	Refresh bool       // try to get something better, behind the answer
+}
+
+// Decide is the policy table (docs/architecture.md): what a client gets for one
+// hop of its chain, given what the hop's entry is and what is known of the
+// attempt to refresh it. A failure that is remembered of something gone is the
+// failure tables' business.
+func (p *Policy) Decide(now clock.Mono, s State, a Attempt) Decision {
+	switch {
+	case s == Fresh:
+		return Decision{Action: Serve}
+	case s == Gone && a.Ended:
+		return Decision{Action: Fail}
+	case s == Gone:
+		return Decision{Action: Wait}
+	}
+	return p.decideStale(now, a)
+}
+
+func (p *Policy) decideStale(now clock.Mono, a Attempt) Decision {
+	waited := now >= a.Began.Add(a.Timeout)
+	switch {
+	case p.RefuseRefused && a.Refused:
+		return Decision{Action: Fail}
+	case a.Ended, a.Trouble: // the recheck is under way
+		return Decision{Action: ServeStale}
+	case a.Failed != 0:
+		return Decision{Action: ServeStale, Refresh: now.Sub(a.Failed) >= p.Recheck && !a.Full}
+	case a.Full:
+		return Decision{Action: ServeStale}
+	case waited:
+		return Decision{Action: ServeStale, Refresh: true}
+	}
+	return Decision{Action: Wait, Until: a.Began.Add(a.Timeout)}
+}
+
+// Bounds of what is learnt of how long a client should wait. RFC 8767 §5
+// recommends 1.8 s, just under the 2 s of many a stub resolver.
+const (
+	SamplesKept    = 64
+	samplesLeast   = 16
+	timeoutLeast   = 100 * time.Millisecond
+	timeoutMost    = 1800 * time.Millisecond
+	timeoutUnknown = 500 * time.Millisecond
+)
+
+// Learned is the client timeout for a zone of which the last useful resolutions
+// took so long: twice the 90th percentile. It puts the samples in order.
+func Learned(samples []time.Duration) time.Duration {
+	if len(samples) < samplesLeast {
+		return timeoutUnknown
+	}
+	slices.Sort(samples)
+	p90 := samples[(len(samples)*9+9)/10-1]
+	return min(max(2*p90, timeoutLeast), timeoutMost)
+}

@@ -73,11 +73,15 @@ type Transport uint8
 const (
 	UDP Transport = iota
 	TCP
+	TLS // RFC 7858
 )
 
 func (t Transport) String() string {
-	if t == TCP {
+	switch t {
+	case TCP:
 		return "tcp"
+	case TLS:
+		return "tls"
 	}
 	return "udp"
 }

@@ -24,7 +24,7 @@ func distinct[T ~uint8](t *testing.T, n int, name func(T) string) {
 }
 
 func TestStrings(t *testing.T) {
-	distinct(t, int(TCP)+1, Transport.String)
+	distinct(t, int(TLS)+1, Transport.String)
 	distinct(t, int(ReasonLastHope)+1, Reason.String)
 	distinct(t, int(Budget)+1, Outcome.String)
 	for o, want := range map[Outcome]string{
@@ -36,7 +36,7 @@ func TestStrings(t *testing.T) {
 			t.Errorf("%d is %q, not %q", o, o, want)
 		}
 	}
-	if ReasonOnly.String() != "only one" || ReasonLastHope.String() != "last hope" || UDP.String() != "udp" || TCP.String() != "tcp" {
+	if ReasonOnly.String() != "only one" || ReasonLastHope.String() != "last hope" || UDP.String() != "udp" || TCP.String() != "tcp" || TLS.String() != "tls" {
 		t.Error("a name is out of its place")
 	}
 }

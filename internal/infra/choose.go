@@ -25,6 +25,9 @@ type Candidate struct {
 	Addr netip.AddrPort
 	Host dnsname.Name
 	TCP  bool // over TCP only
+	// TLS is the name that the server authenticates itself with over TLS, "" in the
+	// clear; then TCP is set too.
+	TLS string
 }
 
 // Tries tells how often this question was sent to an address already. N of

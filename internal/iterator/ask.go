@@ -34,6 +34,7 @@ type try struct {
 	givenUp   bool
 	sends     *Sends
 	lives     bool // the server does, though it could not be reached as this question needs it
+	untrusted bool // it did not prove to be who it should be
 }
 
 // result is what an exchange brought.
@@ -145,7 +146,7 @@ func (t *task) deliver(ctx context.Context, r result) {
 
 func (t *task) query(y *try) Query {
 	return Query{
-		Server: y.Addr, Zone: y.zone, Name: y.Name, Type: y.Type, TCP: y.TCP,
+		Server: y.Addr, Zone: y.zone, Name: y.Name, Type: y.Type, TCP: y.TCP, TLS: y.TLS,
 		RD: t.forwarding(), Budget: t.req.Budget, Sends: y.sends,
 	}
 }
@@ -350,6 +351,8 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 		}
 		var l interface{ Lives() bool }
 		y.lives = errors.As(r.err, &l) && l.Lives()
+		var u interface{ Untrusted() bool }
+		y.untrusted = errors.As(r.err, &u) && u.Untrusted()
 		e.RTT = e.At.Sub(y.sent)
 		return nil, e
 	}

@@ -29,7 +29,7 @@ func (t *task) check(ctx context.Context, y *try) {
 		return
 	}
 	left := (checksInAll + len(t.targets.cands) - 1) / len(t.targets.cands)
-	q := Query{Server: y.Addr, Zone: y.zone, RD: t.forwarding(), TCP: y.TCP, Budget: t.req.Budget}
+	q := Query{Server: y.Addr, Zone: y.zone, RD: t.forwarding(), TCP: y.TCP, TLS: y.TLS, Budget: t.req.Budget}
 	go func() {
 		for due {
 			c := q

@@ -38,8 +38,9 @@ type Query struct {
 	Zone   dnsname.Name // the cut whose servers are asked
 	Name   dnsname.Name
 	Type   wire.Type
-	RD     bool // to forwarders
-	TCP    bool // do not try UDP first
+	RD     bool   // to forwarders
+	TCP    bool   // do not try UDP first
+	TLS    string // over TLS alone, with a server whose certificate has this name
 	Budget *Budget
 	Sends  *Sends // nil: not counted
 }

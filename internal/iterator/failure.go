@@ -24,6 +24,8 @@ type failure struct {
 	text    string
 	lives   bool // unreachable for this question alone: over TCP, where it needs that
 	other   bool // over TCP, which was only another way
+	// untrusted: who was reached did not prove to be the server.
+	untrusted bool
 }
 
 // failed remembers a failure of the present question.
@@ -32,7 +34,7 @@ func (t *task) failed(y *try, outcome event.Outcome, text string) {
 		return c.Addr == y.Addr && !c.TCP
 	})
 	if len(t.failures) < maxFailures {
-		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives || other, other})
+		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives || other, other, y.untrusted})
 	}
 	if outcome == event.Budget {
 		t.unsent()
@@ -72,6 +74,9 @@ const saidError = 4
 // telling orders failures by how much they tell of the cause, and says as what
 // clients hear of it.
 func (f *failure) telling() (weight int, as ede.Error) {
+	if f.untrusted {
+		return 3, ede.Error{Code: ede.NetworkError, ID: "CERT"}
+	}
 	switch f.outcome {
 	case event.ServFail, event.NotImp, event.FormErr, event.BadVers, event.OtherRcode:
 		return 6, ede.Error{Code: ede.NetworkError, ID: "ERCD"}
@@ -192,7 +197,7 @@ func (t *task) overTCP() bool {
 			continue
 		}
 		if s, ok := t.it.infra.Server(t.now(), f.addr); ok && s.Heard > 0 {
-			added = t.addCandidate(f.addr, f.host, true) || added
+			added = t.addCandidate(infra.Candidate{Addr: f.addr, Host: f.host, TCP: true}) || added
 		}
 	}
 	return added

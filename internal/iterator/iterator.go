@@ -50,6 +50,9 @@ type Target struct {
 	Addr netip.AddrPort
 	Host dnsname.Name
 	TCP  bool // never over UDP
+	// TLS is the name that the server's certificate must have (RFC 8310 §8), "" for
+	// a server in the clear; then TCP must be set too.
+	TLS string
 }
 
 // Iterator resolves questions. It may be used from many goroutines.

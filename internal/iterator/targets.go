@@ -44,6 +44,7 @@ type host struct {
 	name   dnsname.Name
 	port   uint16
 	tcp    bool
+	tls    string       // the name to authenticate it by
 	spare  []netip.Addr // of the second choice: glue that better data spoke against
 	asked4 bool         // its A records were looked up, or are known
 	asked6 bool
@@ -78,10 +79,10 @@ func (t *task) gatherZone(z *Zone) {
 			port = 53
 		}
 		if s.Addr.Addr().IsValid() {
-			t.addCandidate(netip.AddrPortFrom(s.Addr.Addr(), port), s.Host, s.TCP)
+			t.addCandidate(infra.Candidate{Addr: netip.AddrPortFrom(s.Addr.Addr(), port), Host: s.Host, TCP: s.TCP, TLS: s.TLS})
 			continue
 		}
-		h := host{name: s.Host, port: port, tcp: s.TCP}
+		h := host{name: s.Host, port: port, tcp: s.TCP, tls: s.TLS}
 		t.known(&h, nil)
 		t.targets.hosts = append(t.targets.hosts, h)
 	}
@@ -223,20 +224,21 @@ func (t *task) addAddresses(h *host, addrs []netip.Addr) bool {
 		}
 		if t.it.usable(a) {
 			n++
-			added = t.addCandidate(netip.AddrPortFrom(a.Unmap(), h.port), h.name, h.tcp) || added
+			added = t.addCandidate(infra.Candidate{Addr: netip.AddrPortFrom(a.Unmap(), h.port), Host: h.name, TCP: h.tcp, TLS: h.tls}) || added
 		}
 	}
 	return added
 }
 
-// addCandidate adds an address unless it is there.
-func (t *task) addCandidate(addr netip.AddrPort, name dnsname.Name, tcp bool) bool {
+// addCandidate adds a server unless its address is there. One that is asked over
+// TLS is TCP too, so none is ever added that would be asked in the clear instead.
+func (t *task) addCandidate(s infra.Candidate) bool {
 	for _, c := range t.targets.cands {
-		if c.Addr == addr && c.TCP == tcp {
+		if c.Addr == s.Addr && c.TCP == s.TCP {
 			return false
 		}
 	}
-	t.targets.cands = append(t.targets.cands, infra.Candidate{Addr: addr, Host: name, TCP: tcp})
+	t.targets.cands = append(t.targets.cands, s)
 	return true
 }
 

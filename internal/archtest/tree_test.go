@@ -133,6 +133,6 @@ func rules() []rule {
 	return []rule{
 		layerRule, testOnlyRule, cgoRule,
 		foreignRule, standardRule, clockRule, pureTimeRule, chanceRule,
-		initRule, contextRule, printRule, sleepRule, sizeRule, exportRule, commentRule,
+		decisionRule, initRule, contextRule, printRule, sleepRule, sizeRule, exportRule, commentRule,
 	}
 }

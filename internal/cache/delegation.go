@@ -6,17 +6,13 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/stale"
 )
 
 // Bounds of the number of shards, and how much each should have at least.
 const (
 	delegationShards    = 32
 	delegationShardSize = 64 << 10
-)
-
-const (
-	handSteps = 1024 // of the eviction's hand for one delegation
-	maxAsked  = 3
 )
 
 // delegations is the table of cuts, bounded by an estimate of its memory. Its
@@ -38,12 +34,15 @@ type delegationShard struct {
 	ring  []*cut // the same, in the order in which eviction comes by
 	hand  int
 	bytes int64
+	idle  []*cut     // who goes first, from the end; see draw
+	drawn clock.Mono // when idle is drawn up anew
 	_     [64]byte
 }
 
 // cut is a delegation with what the table knows of it.
 type cut struct {
 	d      *Delegation
+	until  clock.Mono // when it is gone, as package stale set it
 	labels int
 	gen    uint32
 	at     int // in the ring
@@ -64,20 +63,36 @@ func (t *delegations) shard(name dnsname.Name) *delegationShard {
 }
 
 // PutDelegation stores what a referral taught and replaces what was known of
-// the cut. Its lifetime is TTL within the cache's bounds; with TTL 0 and an
-// Expiry ahead, that Expiry. The servers must not be changed afterwards.
+// the cut, lapsed or not. Its lifetime is TTL within the cache's bounds; with
+// TTL 0 and an Expiry ahead, that Expiry. It stays beyond that, as long as
+// package stale says for the cut: lapsed, see Lapsed. The servers must not be
+// changed afterwards.
 func (c *Cache) PutDelegation(now clock.Mono, d *Delegation) {
 	nd := *d
 	if nd.TTL != 0 || nd.Expiry <= now {
 		nd.TTL = c.opt.lifetime(nd.TTL, false)
 		nd.Learned, nd.Expiry = now, now.Add(seconds(nd.TTL))
 	}
-	if nd.Expiry <= now || !nameOK(nd.Cut) {
+	if nd.Expiry > now {
+		c.keepDelegation(now, &nd)
+	}
+}
+
+// keepDelegation stores a delegation, which it makes its own, with the times
+// that it has: unless it is gone.
+func (c *Cache) keepDelegation(now clock.Mono, nd *Delegation) {
+	if !nameOK(nd.Cut) {
 		return
 	}
 	nd.Cut = cloneName(nd.Cut)
 	t := &c.delegations
-	e := &cut{d: &nd, labels: nd.Cut.Labels(), cost: delegationCost(&nd)}
+	e := &cut{
+		d: nd, until: c.opt.Stale.For(nd.Cut).Until(nd.Learned, nd.Expiry, false),
+		labels: nd.Cut.Labels(), cost: delegationCost(nd),
+	}
+	if e.state(now) == stale.Gone {
+		return
+	}
 	if e.cost > t.limit {
 		t.evicts.Add(1)
 		return
@@ -90,21 +105,28 @@ func (c *Cache) PutDelegation(now clock.Mono, d *Delegation) {
 		e.asked.Store(old.asked.Load())
 		t.remove(s, old)
 	}
+	t.add(now, s, e)
+}
+
+// add makes room for a delegation and takes it in. Its cut must not be there.
+func (t *delegations) add(now clock.Mono, s *delegationShard, e *cut) {
 	for s.bytes+e.cost > t.limit {
 		t.remove(s, s.victim(now))
 		t.evicts.Add(1)
 	}
 	e.at = len(s.ring)
 	s.ring = append(s.ring, e)
-	s.byCut[nd.Cut] = e
+	s.byCut[e.d.Cut] = e
 	s.bytes += e.cost
 	t.bytes.Add(e.cost)
 	t.count.Add(1)
 }
 
+func (e *cut) state(now clock.Mono) stale.State { return stale.StateOf(now, e.d.Expiry, e.until) }
+
 // delegationCost estimates the memory of a delegation in bytes.
 func delegationCost(d *Delegation) int64 {
-	n := 320 + 2*len(d.Cut) + len(d.Parent)
+	n := 336 + 2*len(d.Cut) + len(d.Parent)
 	for i := range d.Servers {
 		n += 64 + len(d.Servers[i].Name) + 32*cap(d.Servers[i].Addrs)
 	}
@@ -123,38 +145,32 @@ func (t *delegations) remove(s *delegationShard, e *cut) {
 	t.count.Add(-1)
 }
 
-// victim chooses from a ring that is not empty. The hand goes round and stops
-// at what expired, or at what it came by as often as it was asked for and once
-// more; root and top-level domains it passes over, for they serve everybody.
-// Where it would have to go on for too long, the least of what it saw has to go.
-func (s *delegationShard) victim(now clock.Mono) *cut {
-	var least *cut
-	score := 0
-	for range min(handSteps, (maxAsked+1)*len(s.ring)) {
-		if s.hand++; s.hand >= len(s.ring) {
-			s.hand = 0
-		}
-		e := s.ring[s.hand]
-		n := e.asked.Load()
-		if now >= e.d.Expiry || n == 0 && e.labels > 1 {
-			return e
-		}
-		if n > 0 {
-			e.asked.Store(n - 1)
-		}
-		if v := e.labels - int(n)<<8; least == nil || v > score {
-			least, score = e, v
-		}
-	}
-	return least
-}
-
 // Closest is the deepest delegation at or above a name that has not expired.
 // Its result is shared and must not be changed.
 func (c *Cache) Closest(now clock.Mono, name dnsname.Name) (*Delegation, bool) {
-	t := &c.delegations
+	return c.delegations.deepest(now, name, stale.Fresh)
+}
+
+// Lapsed is the deepest delegation at or above a name that expired, but may
+// still be used while its parent gives no word (docs/architecture.md, invariant
+// 7). It tells nothing of one that is fresh, which may lie deeper: see Closest.
+// Its result is shared and must not be changed.
+func (c *Cache) Lapsed(now clock.Mono, name dnsname.Name) (*Delegation, bool) {
+	return c.delegations.deepest(now, name, stale.Stale)
+}
+
+// Delegation is the one of exactly this cut, fresh or lapsed. Its result is
+// shared and must not be changed.
+func (c *Cache) Delegation(now clock.Mono, name dnsname.Name) (*Delegation, bool) {
+	if d, ok := c.delegations.get(now, name, stale.Fresh); ok {
+		return d, true
+	}
+	return c.delegations.get(now, name, stale.Stale)
+}
+
+func (t *delegations) deepest(now clock.Mono, name dnsname.Name, want stale.State) (*Delegation, bool) {
 	for {
-		if d, ok := t.get(now, name); ok {
+		if d, ok := t.get(now, name, want); ok {
 			return d, true
 		}
 		if len(name) <= 1 {
@@ -164,12 +180,12 @@ func (c *Cache) Closest(now clock.Mono, name dnsname.Name) (*Delegation, bool) {
 	}
 }
 
-func (t *delegations) get(now clock.Mono, name dnsname.Name) (*Delegation, bool) {
+func (t *delegations) get(now clock.Mono, name dnsname.Name, want stale.State) (*Delegation, bool) {
 	s := t.shard(name)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	e, ok := s.byCut[name]
-	if !ok || now >= e.d.Expiry || t.tombs.covers(name, e.gen) {
+	if !ok || e.state(now) != want || t.tombs.covers(name, e.gen) {
 		return nil, false
 	}
 	if n := e.asked.Load(); n < maxAsked {
@@ -178,7 +194,7 @@ func (t *delegations) get(now clock.Mono, name dnsname.Name) (*Delegation, bool)
 	return e.d, true
 }
 
-// DropDelegation forgets a cut.
+// DropDelegation forgets a cut, lapsed or not.
 func (c *Cache) DropDelegation(name dnsname.Name) {
 	t := &c.delegations
 	s := t.shard(name)
@@ -189,14 +205,21 @@ func (c *Cache) DropDelegation(name dnsname.Name) {
 	}
 }
 
-// sweep drops what expired or was buried from one shard.
+// sweep drops what is gone or was buried from one shard.
 func (t *delegations) sweep(now clock.Mono, shard int) {
+	t.drop(shard, func(e *cut) bool { return e.state(now) == stale.Gone || t.tombs.covers(e.d.Cut, e.gen) })
+}
+
+// drop drops what matches from one shard.
+func (t *delegations) drop(shard int, match func(*cut) bool) {
 	s := &t.shards[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := len(s.ring) - 1; i >= 0; i-- {
-		if e := s.ring[i]; now >= e.d.Expiry || t.tombs.covers(e.d.Cut, e.gen) {
+		if e := s.ring[i]; match(e) {
 			t.remove(s, e)
 		}
 	}
+	clear(s.idle) // which may hold what was dropped
+	s.idle, s.drawn = s.idle[:0], 0
 }

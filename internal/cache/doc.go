@@ -6,7 +6,12 @@
 // nothing. Newer knowledge evicts what contradicts it, and a failure can never
 // touch data: the two have no table in common.
 //
+// What expired stays as long as package stale said when it was stored: entries,
+// and delegations too. Lookups find it, and its state says what it is; in an
+// outage the order of eviction keeps what is asked for (evict.go, hand.go).
+//
 // The package composes no replies, asks nobody, and decides nothing about stale
 // answers: it stores the stale-until that package stale gave and asks that
-// package what an entry is. It reads no clock; every method is told the time.
+// package what an entry is, and whether it is due to be refreshed ahead of its
+// end. It reads no clock; every method is told the time.
 package cache

@@ -6,6 +6,7 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -46,6 +47,9 @@ type Entry struct {
 	// Set by the cache.
 	Stored, Expiry, StaleUntil clock.Mono
 }
+
+// State says what the entry is at a moment.
+func (e *Entry) State(now clock.Mono) stale.State { return stale.StateOf(now, e.Expiry, e.StaleUntil) }
 
 // Delegation is what a parent's referral taught about a cut. It is immutable
 // once stored and is never answered from.

@@ -56,6 +56,7 @@ const (
 	recency
 	tooManyTypes
 	buried
+	flushed
 	reasonCount
 )
 
@@ -65,10 +66,12 @@ type queue struct {
 	cells      int
 }
 
-// In the upper bits of meta: the queue (2 bits), the wheel's list (10).
+// In the upper bits of meta: the queue (2 bits), the wheel's list (10), and
+// whether the entry is counted among those that expired (1).
 const (
-	metaQueue = metaLists
-	metaWheel = metaLists + 2
+	metaQueue   = metaLists
+	metaWheel   = metaLists + 2
+	metaExpired = metaLists + 12
 )
 
 func links(prev, next ref) uint64         { return uint64(prev) | uint64(next)<<32 }
@@ -174,10 +177,19 @@ func (s *shard) settle(r ref, now clock.Mono) {
 		s.remove(r, wasGone)
 		return
 	case stale.Stale:
+		s.countExpired(r)
 		at = s.settleExpired(r, now, until)
 	}
 	s.disarm(r)
 	s.arm(r, at)
+}
+
+// countExpired counts an entry among those that expired, once.
+func (s *shard) countExpired(r ref) {
+	if meta := s.meta(r); meta>>metaExpired&1 == 0 {
+		s.slab.set(r, wordMeta, meta|1<<metaExpired)
+		s.staleCount++
+	}
 }
 
 // settleExpired gives an expired entry its queue and tells when to look again.
@@ -243,11 +255,10 @@ func (s *shard) spared(r ref, q int) bool {
 	case q == expired && mark&markStale == 0, q != expired && freq == 0:
 		return false
 	case q == mainQueue:
-		mark--
+		s.slab.spend(r, 1)
 	default:
-		mark &^= markFreq
+		s.slab.spend(r, markFreq)
 	}
-	s.slab.setMark(r, mark)
 	s.move(r, mainQueue)
 	return true
 }

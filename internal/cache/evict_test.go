@@ -108,6 +108,40 @@ func TestOutageWithFloodLosesNoPopularName(t *testing.T) {
 	checkAll(t, c)
 }
 
+// A full cache in an outage of a day: everything is expired, what is wanted was
+// asked for since, and between two rounds of questions come twice as many
+// first-time names as the cache holds, short-lived ones and long-lived ones.
+// None of the last good answers that are asked for may go.
+func TestFirstTimeNamesDisplaceNoStaleOnes(t *testing.T) {
+	for _, share := range []int{10, 60, 85} {
+		for _, ttl := range []uint32{1, 300, 7 * 24 * 3600} {
+			o := Options{Size: minSize, Stale: onRules}
+			c, n := New(o), capacity(t, o)
+			popular := fill(t, c, at(0), "popular", 60, n*share/100)
+			found(c, at(1), "popular", popular)
+			fill(t, c, at(2), "dull", 60, n-popular-1)
+			// The first round in the outage comes before the flood: what nobody
+			// asked for since it expired may go, after its time of grace.
+			if got := found(c, at(2*time.Minute), "popular", popular); got != popular {
+				t.Fatalf("%d%%: %d of %d when the outage begins", share, got, popular)
+			}
+			for hour := range 23 {
+				now := at(time.Duration(hour)*time.Hour + 3*time.Minute)
+				for i := range 2 * n {
+					c.Put(now, address(numbered("flood", hour*2*n+i), ttl))
+				}
+				if got := found(c, now.Add(time.Minute), "popular", popular); got != popular {
+					t.Fatalf("%d%% popular, flood with TTL %d, hour %d: %d of %d last good answers left", share, ttl, hour, got, popular)
+				}
+			}
+			if st := c.Stats(); st.EvictRecency+st.EvictUnasked+st.EvictGone < uint64(20*n) || st.Stale < int64(popular) {
+				t.Errorf("the flood was none, or nothing was stale: %+v", st)
+			}
+			checkAll(t, c)
+		}
+	}
+}
+
 // What everybody wants is not the first to go when it has just expired, but when
 // nobody has wanted it for an hour.
 func TestPopularNamesHaveTimeToBeAskedForAgain(t *testing.T) {

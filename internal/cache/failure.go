@@ -37,6 +37,7 @@ type Failure struct {
 	Cause   *ede.Error
 	Refused bool       // every server said REFUSED
 	Since   clock.Mono // the first failure of the row
+	Last    clock.Mono // the latest, also one within the pause
 	Until   clock.Mono // nothing is asked before
 }
 
@@ -55,6 +56,7 @@ type failureShard struct {
 	mu    sync.Mutex
 	byKey map[Question]*list.Element // of *failed
 	order list.List                  // the one that failed last at the back
+	rows  []below                    // one for each, in no order
 	_     [64]byte
 }
 
@@ -63,6 +65,7 @@ type failed struct {
 	key   Question
 	pause time.Duration
 	gen   uint32
+	row   int // in rows
 }
 
 func failureBounds(low, high time.Duration) (time.Duration, time.Duration) {
@@ -100,14 +103,15 @@ func (c *Cache) Fail(now clock.Mono, q Question, cause *ede.Error, refused bool)
 			f.dropped.Add(1)
 		}
 		q.Name = cloneName(q.Name)
-		e = s.order.PushBack(&failed{key: q})
+		e = s.order.PushBack(&failed{key: q, row: len(s.rows)})
 		s.byKey[q] = e
+		s.rows = append(s.rows, f.below(q.Name, e))
 		f.count.Add(1)
 	}
 	s.order.MoveToBack(e)
 	r := e.Value.(*failed)
 	f.extend(now, r)
-	r.Cause, r.Refused = cause, refused
+	r.Cause, r.Refused, r.Last = cause, refused, now
 }
 
 // extend reckons how long a failure counts.
@@ -124,8 +128,20 @@ func (f *failures) extend(now clock.Mono, r *failed) {
 	r.Until, r.gen = now.Add(r.pause), gen
 }
 
-// Failure is what is remembered of a question, while it counts.
+// Failure is what is remembered of a question, while it counts: until then
+// nothing is asked again.
 func (c *Cache) Failure(now clock.Mono, q Question) (Failure, bool) {
+	r, ok := c.LastFailure(now, q)
+	if !ok || now >= r.Until {
+		return Failure{}, false
+	}
+	return r, true
+}
+
+// LastFailure is the same also when it does not count any more, as long as the
+// row is remembered: five minutes after its last failure at least, unless the
+// question recovered or there was no room.
+func (c *Cache) LastFailure(now clock.Mono, q Question) (Failure, bool) {
 	f := &c.failures
 	if f.count.Load() == 0 {
 		return Failure{}, false
@@ -138,10 +154,15 @@ func (c *Cache) Failure(now clock.Mono, q Question) (Failure, bool) {
 		return Failure{}, false
 	}
 	r := e.Value.(*failed)
-	if now >= r.Until || f.tombs.covers(r.key.Name, r.gen) {
+	if f.over(now, r) {
 		return Failure{}, false
 	}
 	return r.Failure, true
+}
+
+// over tells whether a row has come to its end or is buried.
+func (f *failures) over(now clock.Mono, r *failed) bool {
+	return now >= r.Until.Add(f.max) && now >= r.Last.Add(maxFailure) || f.tombs.covers(r.key.Name, r.gen)
 }
 
 // Recovered forgets the failures of a question that brought a useful answer.
@@ -162,7 +183,13 @@ func (f *failures) remove(s *failureShard, e *list.Element) {
 	if e == nil {
 		return
 	}
-	delete(s.byKey, e.Value.(*failed).key)
+	r := e.Value.(*failed)
+	last := len(s.rows) - 1
+	s.rows[r.row] = s.rows[last]
+	s.rows[r.row].of.Value.(*failed).row = r.row
+	s.rows[last] = below{}
+	s.rows = s.rows[:last]
+	delete(s.byKey, r.key)
 	s.order.Remove(e)
 	f.count.Add(-1)
 }
@@ -177,7 +204,7 @@ func (f *failures) sweep(now clock.Mono) {
 		s.mu.Lock()
 		for e := s.order.Front(); e != nil; {
 			next := e.Next()
-			if r := e.Value.(*failed); now >= r.Until.Add(f.max) || f.tombs.covers(r.key.Name, r.gen) {
+			if f.over(now, e.Value.(*failed)) {
 				f.remove(s, e)
 			}
 			e = next

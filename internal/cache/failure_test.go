@@ -1,9 +1,12 @@
 package cache
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
+	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/wire"
 )
@@ -90,4 +93,135 @@ func TestFailuresAreBounded(t *testing.T) {
 	if st := c.Stats(); st.Failures != 0 {
 		t.Errorf("%d left after an hour", st.Failures)
 	}
+}
+
+// When it failed last is known for longer than nothing may be asked.
+func TestLastFailure(t *testing.T) {
+	c := New(Options{Size: minSize, FailureMax: 10 * time.Second})
+	c.Fail(at(0), question, nil, true)
+	c.Fail(at(time.Second/2), question, nil, true) // within the pause
+	for _, v := range []struct {
+		now         time.Duration
+		counts, row bool
+	}{
+		{time.Second - 1, true, true},
+		{time.Second, false, true},
+		{30 * time.Second, false, true},
+		{time.Second/2 + maxFailure - 1, false, true},
+		{time.Second/2 + maxFailure, false, false},
+	} {
+		_, counts := c.Failure(at(v.now), question)
+		f, row := c.LastFailure(at(v.now), question)
+		if counts != v.counts || row != v.row || row && (f.Last != at(time.Second/2) || !f.Refused || f.Since != at(0)) {
+			t.Errorf("%v: counts %v, known %v %+v", v.now, counts, row, f)
+		}
+		c.Sweep(at(v.now)) // which keeps it for as long
+	}
+	c.Fail(at(time.Hour), question, nil, false)
+	c.Bury(at(time.Hour), name("example."))
+	if _, ok := c.LastFailure(at(time.Hour), question); ok {
+		t.Error("known although it is buried")
+	}
+	c.Fail(at(time.Hour), question, nil, false)
+	c.Recovered(question)
+	if _, ok := c.LastFailure(at(time.Hour), question); ok {
+		t.Error("known although it recovered")
+	}
+}
+
+// RecoverBelow against a plain search.
+func TestRecoverBelow(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 13))
+	labels := []string{"a", "b", "c", "xa"}
+	pick := func() dnsname.Name {
+		n := dnsname.Root
+		for range r.IntN(7) {
+			n, _ = n.Prepend(labels[r.IntN(len(labels))])
+		}
+		return n
+	}
+	c := New(Options{Size: 256 << 20})
+	want := map[Question]bool{}
+	recovered := 0
+	for step := range 20_000 {
+		switch q := (Question{Name: pick(), Type: modelTypes[r.IntN(3)], CD: r.IntN(2) == 0}); r.IntN(100) {
+		case 0:
+			n := 0
+			for q2 := range want {
+				if q2.Name.Under(q.Name) {
+					n++
+					delete(want, q2)
+				}
+			}
+			if got := c.RecoverBelow(at(0), q.Name); got != n {
+				t.Fatalf("step %d: %d below %v, want %d", step, got, q.Name, n)
+			}
+			recovered += n
+		case 1, 2, 3, 4, 5:
+			c.Recovered(q)
+			delete(want, q)
+		default:
+			c.Fail(at(0), q, nil, false)
+			want[q] = true
+			if _, ok := c.Failure(at(0), q); !ok {
+				t.Fatalf("step %d: %+v is forgotten", step, q)
+			}
+		}
+	}
+	st := c.Stats()
+	if st.Failures != int64(len(want)) || st.EvictFailures != 0 || recovered < 1000 {
+		t.Errorf("%d failures, want %d; %d recovered, %d evicted", st.Failures, len(want), recovered, st.EvictFailures)
+	}
+	for q := range want {
+		if _, ok := c.Failure(at(0), q); !ok {
+			t.Errorf("%+v is forgotten", q)
+		}
+	}
+	if got := c.RecoverBelow(at(0), dnsname.Root); got != len(want) || c.Stats().Failures != 0 {
+		t.Errorf("%d below the root, want %d", got, len(want))
+	}
+}
+
+// What is over or buried is forgotten and does not count.
+func TestRecoverBelowCountsWhatCounts(t *testing.T) {
+	c := New(Options{Size: 64 << 20})
+	for i := range 10 {
+		c.Fail(at(0), Question{Name: numbered("old", i)}, nil, false)
+		c.Fail(at(0), Question{Name: name(fmt.Sprintf("n%d.b.example.", i))}, nil, false)
+	}
+	c.Bury(at(0), name("b.example."))
+	c.Fail(at(maxFailure), question, nil, false)
+	c.Fail(at(2*maxFailure), Question{Name: numbered("new", 1)}, nil, false)
+	if got := c.RecoverBelow(at(2*maxFailure), name("example.")); got != 2 || c.Stats().Failures != 0 {
+		t.Errorf("%d counted, %d left", got, c.Stats().Failures)
+	}
+}
+
+// BenchmarkRecoverBelow: a zone of which nothing failed, and a top-level domain
+// below which everything did.
+func BenchmarkRecoverBelow(b *testing.B) {
+	const n = 10_000
+	c := New(Options{Size: 256 << 20})
+	refill := func() {
+		for i := range n {
+			c.Fail(at(0), Question{Name: name(fmt.Sprintf("www%d.zone%d.example.", i, i/10)), Type: wire.TypeA}, nil, false)
+		}
+	}
+	refill()
+	b.Run("one zone of a thousand", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.RecoverBelow(at(0), "\x05zonex\x07example\x00")
+		}
+	})
+	b.Run("everything", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			refill()
+			b.StartTimer()
+			if got := c.RecoverBelow(at(0), name("example.")); got < n*9/10 {
+				b.Fatal(got)
+			}
+		}
+	})
 }

@@ -26,6 +26,11 @@ type Hit struct {
 	setTTL uint32
 	// Where in rec the RRset's data, its signatures and the proof begin.
 	dataAt, sigsAt, proofAt uint32
+
+	// Where Lookup found the entry, see Claim; nil: it did not.
+	from *slab
+	at   ref
+	due  bool
 }
 
 // Kind says what the entry holds.
@@ -77,7 +82,7 @@ func (h *Hit) TTL(now clock.Mono) uint32 {
 	return min(h.ttl, uint32((left+time.Second-1)/time.Second))
 }
 
-// State says what the entry is at a moment.
+// State says what the entry is at a moment. It reads nothing of the Reader's.
 func (h *Hit) State(now clock.Mono) stale.State { return stale.StateOf(now, h.expiry, h.until) }
 
 // Data is the record data of an entry of kind Data, else empty.

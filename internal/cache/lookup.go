@@ -71,7 +71,7 @@ func (c *Cache) Lookup(r *Reader, now clock.Mono, name dnsname.Name, t wire.Type
 		return Hit{}, false
 	}
 	old := w.hit.State(now) == stale.Stale
-	s.slab.asked(w.found, old)
+	w.hit.foundAt(&s.slab, w.found, s.slab.asked(w.found, old), now)
 	if old {
 		n.stale.Add(1)
 	} else {

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -20,20 +22,43 @@ type model struct {
 	names map[dnsname.Name][]Entry
 }
 
-func (m *model) put(now clock.Mono, e Entry) bool {
-	low, high, more := m.o.MinTTL, m.o.MaxTTL, m.o.Stale.Max
+// modelRules differ from zone to zone; see model.limit for what they come to.
+var modelRules = stale.NewRules(onPolicy, map[dnsname.Name]stale.Policy{
+	name("example."):    {Enabled: true, Max: 10 * time.Minute, Negative: time.Hour, PositiveOnly: true},
+	name("n3.example."): {Enabled: true, Max: 2 * time.Hour, Negative: 2 * time.Minute},
+	name("n4.example."): {Max: time.Hour},
+}, []dnsname.Name{name("n1.test.")})
+
+// limit is how long an entry may be served after its expiry.
+func (m *model) limit(e *Entry) time.Duration {
+	under := func(zone string) bool { return m.o.Stale == modelRules && e.Name.Under(name(zone)) }
+	positive, negative := 24*time.Hour, time.Hour
+	switch {
+	case m.o.Stale == nil, e.TTL == 0, under("n1.test."), under("n4.example."):
+		return 0
+	case under("n3.example."):
+		positive, negative = 2*time.Hour, 2*time.Minute
+	case under("example."):
+		positive, negative = 10*time.Minute, 0
+	}
 	if e.Kind != Data {
-		low, high, more = m.o.MinNegativeTTL, m.o.MaxNegativeTTL, m.o.Stale.Negative
+		return negative
+	}
+	return positive
+}
+
+func (m *model) put(now clock.Mono, e Entry) bool {
+	low, high := m.o.MinTTL, m.o.MaxTTL
+	if e.Kind != Data {
+		low, high = m.o.MinNegativeTTL, m.o.MaxNegativeTTL
 	}
 	life := max(time.Duration(e.TTL)*time.Second, low)
 	if life = min(life, high); life < time.Second {
 		return false
 	}
-	e.TTL = uint32(life / time.Second)
 	e.Stored, e.Expiry = now, now.Add(life)
-	if e.StaleUntil = e.Expiry; m.o.Stale.Enabled {
-		e.StaleUntil = e.Expiry.Add(more)
-	}
+	e.StaleUntil = e.Expiry.Add(m.limit(&e))
+	e.TTL = uint32(life / time.Second)
 	var keep []Entry
 	for _, old := range m.names[e.Name] {
 		if !m.clash(&e, &old) {
@@ -83,12 +108,37 @@ func (m *model) holds(now clock.Mono, e Entry) bool {
 	return false
 }
 
-func (m *model) bury(zone dnsname.Name) {
-	for n := range m.names {
-		if n.Under(zone) {
-			delete(m.names, n)
+// drop forgets what matches, and tells how many of it could have been served
+// and how many there were in all.
+func (m *model) drop(now clock.Mono, match func(*Entry) bool) (servable, all int) {
+	for n, list := range m.names {
+		m.names[n] = slices.DeleteFunc(list, func(e Entry) bool {
+			if !match(&e) {
+				return false
+			}
+			all++
+			if now < e.StaleUntil {
+				servable++
+			}
+			return true
+		})
+	}
+	return servable, all
+}
+
+// servable counts what may be served, and how much of it is stale.
+func (m *model) servable(now clock.Mono) (all, old int) {
+	for _, list := range m.names {
+		for i := range list {
+			if now < list[i].StaleUntil {
+				all++
+				if now >= list[i].Expiry {
+					old++
+				}
+			}
 		}
 	}
+	return all, old
 }
 
 var modelTypes = []wire.Type{wire.TypeA, wire.TypeAAAA, wire.TypeCNAME, wire.TypeNSEC, wire.TypeDS, wire.TypeMX, wire.Type(1 + 253)}
@@ -180,7 +230,7 @@ func TestAgainstModel(t *testing.T) {
 	for seed := range uint64(8) {
 		o := Options{Size: 16 << 20, Seed: seed, MaxTTL: time.Hour, MaxNegativeTTL: 10 * time.Minute}
 		if seed%2 == 1 {
-			o.Stale, o.MinTTL = onRules, 2*time.Second
+			o.Stale, o.MinTTL = modelRules, 2*time.Second
 		}
 		runModel(t, seed, o, tree)
 	}
@@ -199,10 +249,12 @@ func runModel(t *testing.T, seed uint64, o Options, names []dnsname.Name) {
 		case 1:
 			c.Sweep(now)
 		case 2:
+			if r.IntN(4) == 0 {
+				removeSome(t, r, c, m, now, names[r.IntN(len(names))])
+			}
+		case 9:
 			if r.IntN(8) == 0 {
-				zone := names[r.IntN(len(names))]
-				c.Bury(now, zone)
-				m.bury(zone)
+				compareAll(t, c, m, now)
 			}
 		case 3, 4, 5, 6, 7, 8:
 			e := randomEntry(r, names)
@@ -221,6 +273,77 @@ func runModel(t *testing.T, seed uint64, o Options, names []dnsname.Name) {
 	checkAll(t, c)
 	if st := c.Stats(); st.EvictRecency+st.EvictUnasked+st.EvictTypes != 0 || st.Hits == 0 {
 		t.Errorf("seed %d: something was evicted for room, the comparison is void: %+v", seed, st)
+	}
+}
+
+// removeSome removes something from cache and model, which must agree on how
+// much. Who is not told the time may count what is gone and not yet swept.
+func removeSome(t *testing.T, r *rand.Rand, c *Cache, m *model, now clock.Mono, zone dnsname.Name) {
+	t.Helper()
+	type result struct{ n, least, most int }
+	var got result
+	what := [...]string{"Bury", "FlushBelow", "Flush", "FlushStale", "FlushNegative"}[r.IntN(5)]
+	switch what {
+	case "Bury":
+		c.Bury(now, zone)
+		m.drop(now, func(e *Entry) bool { return e.Name.Under(zone) })
+	case "FlushBelow":
+		got.n = c.FlushBelow(zone)
+		got.least, got.most = m.drop(now, func(e *Entry) bool { return e.Name.Under(zone) })
+	case "Flush":
+		typ := modelTypes[r.IntN(len(modelTypes))]
+		if r.IntN(2) == 0 {
+			typ = wire.TypeNone
+		}
+		got.n = c.Flush(zone, typ)
+		got.least, got.most = m.drop(now, func(e *Entry) bool {
+			return e.Name == zone && (typ == wire.TypeNone || e.Type == typ || e.Kind == NXDomain)
+		})
+	case "FlushStale":
+		got.n = c.FlushStale(now)
+		got.least, _ = m.drop(now, func(e *Entry) bool { return now >= e.Expiry })
+		got.most = got.least
+	case "FlushNegative":
+		got.n = c.FlushNegative(now)
+		got.least, _ = m.drop(now, func(e *Entry) bool { return e.Kind != Data })
+		got.most = got.least
+	}
+	if got.n < got.least || got.n > got.most {
+		t.Fatalf("%s of %v: %d entries, want %d to %d", what, zone, got.n, got.least, got.most)
+	}
+}
+
+// compareAll compares all that may be served, name by name and in a walk.
+func compareAll(t *testing.T, c *Cache, m *model, now clock.Mono) {
+	t.Helper()
+	for n := range m.names {
+		for _, e := range c.Names(n) {
+			if e.Name != n || e.State(now) != stale.Gone && !m.holds(now, e) {
+				t.Fatalf("%v has %+v, want one of %+v", n, e, m.names[n])
+			}
+		}
+	}
+	seen, old := 0, 0
+	c.Walk(func(h *Hit, _ uint8) bool {
+		switch h.State(now) {
+		case stale.Gone:
+			return true
+		case stale.Stale:
+			old++
+		}
+		seen++
+		if e := h.Entry(); !m.holds(now, e) {
+			t.Fatalf("the walk came by %+v, want one of %+v", e, m.names[e.Name])
+		}
+		return true
+	})
+	if all, wantOld := m.servable(now); seen != all || old != wantOld {
+		t.Fatalf("the walk came by %d entries, %d of them stale; want %d and %d", seen, old, all, wantOld)
+	}
+	for c.Sweep(now) {
+	}
+	if st := c.Stats(); st.Stale != int64(old) || st.Entries != int64(seen) {
+		t.Fatalf("after a sweep %d entries are counted, %d of them stale; want %d and %d", st.Entries, st.Stale, seen, old)
 	}
 }
 

@@ -20,9 +20,11 @@ const maxPooled = 16 << 10
 // whoever waited for it tells the same TTL as the cache.
 func (c *Cache) Put(now clock.Mono, e *Entry) bool {
 	st := c.date(now, e)
-	if st.ttl == 0 || !storable(e) {
-		return false
-	}
+	return st.ttl > 0 && storable(e) && c.keep(now, e, st)
+}
+
+// keep stores an entry that is storable, with the times it has.
+func (c *Cache) keep(now clock.Mono, e *Entry, st stamp) bool {
 	hash := c.hash.name(e.Name)
 	st.tag = uint32(hash)
 	buf := c.store.records.Get().(*[]byte)
@@ -40,7 +42,9 @@ func (c *Cache) Date(now clock.Mono, e *Entry) { c.date(now, e) }
 func (c *Cache) date(now clock.Mono, e *Entry) stamp {
 	negative := e.Kind != Data
 	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
-	st.until = c.opt.Stale.For(e.Name).Until(now, st.expiry(), negative)
+	if st.until = st.expiry(); e.TTL > 0 { // a TTL of zero that was raised still is one (RFC 8767 §4)
+		st.until = c.opt.Stale.For(e.Name).Until(now, st.until, negative)
+	}
 	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
 	return st
 }

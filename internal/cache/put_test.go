@@ -95,24 +95,52 @@ func TestNewerEvictsContradictory(t *testing.T) {
 		{cname, dname, false}, {a, dname, true}, {a, noCNAME, true},
 		{nsec, cname, true}, {cname, nsec, true}, {noDS, cname, true}, {cname, noDS, true}, {cname, ds, true},
 	} {
-		c := New(Options{Size: minSize})
-		c.Put(at(0), v.old)
-		c.Put(at(1), v.new)
-		want := int64(1)
-		if v.both {
-			want = 2
+		expectAfter(t, v.old, v.new, v.both, at(1))
+		// The same when the old one expired a while ago: it must not come back.
+		expectAfter(t, v.old, v.new, v.both, at(30*time.Minute))
+	}
+}
+
+// expectAfter puts one entry, then another at a moment, and looks whether both
+// stand.
+func expectAfter(t *testing.T, first, second *Entry, both bool, now clock.Mono) {
+	t.Helper()
+	c := New(Options{Size: minSize, Stale: onRules})
+	c.Put(at(0), first)
+	c.Put(now, second)
+	want := 1
+	if both {
+		want = 2
+	}
+	n := second.Name
+	if got := c.Names(n); len(got) != want {
+		t.Errorf("%v %v, then %v %v: %d entries, want %d", first.Kind, first.Type, second.Kind, second.Type, len(got), want)
+	}
+	typ := second.Type
+	if second.Kind == NXDomain {
+		typ = wire.TypeAAAA
+	}
+	if e, ok := look(c, now, n, typ); !ok || e.Kind != second.Kind || e.Type != second.Type {
+		t.Errorf("%v %v, then %v %v: found %v %v %v", first.Kind, first.Type, second.Kind, second.Type, e.Kind, e.Type, ok)
+	}
+	if e, ok := look(c, now, n, first.Type); ok && !both && (e.Kind != second.Kind || e.Type != second.Type) {
+		t.Errorf("%v %v, then %v %v: the old one answers still", first.Kind, first.Type, second.Kind, second.Type)
+	}
+	checkAll(t, c)
+}
+
+// A TTL of zero is never stale, not even where a minimum made it storable.
+func TestRaisedZeroIsNeverStale(t *testing.T) {
+	c := New(Options{Size: minSize, Stale: onRules, MinTTL: 5 * time.Second})
+	for _, ttl := range []uint32{0, 1} {
+		e := address(numbered("n", int(ttl)), ttl)
+		c.Put(at(0), e)
+		if _, ok := look(c, at(5*time.Second-1), e.Name, wire.TypeA); !ok {
+			t.Errorf("TTL %d: not stored", ttl)
 		}
-		if got := c.Stats().Entries; got != want {
-			t.Errorf("%v %v, then %v %v: %d entries, want %d", v.old.Kind, v.old.Type, v.new.Kind, v.new.Type, got, want)
+		if _, ok := look(c, at(5*time.Second), e.Name, wire.TypeA); ok != (ttl > 0) {
+			t.Errorf("TTL %d: found %v when it expired", ttl, ok)
 		}
-		typ := v.new.Type
-		if v.new.Kind == NXDomain {
-			typ = wire.TypeAAAA
-		}
-		if e, ok := look(c, at(1), n, typ); !ok || e.Kind != v.new.Kind || e.Type != v.new.Type {
-			t.Errorf("%v %v, then %v %v: found %v %v %v", v.old.Kind, v.old.Type, v.new.Kind, v.new.Type, e.Kind, e.Type, ok)
-		}
-		checkAll(t, c)
 	}
 }
 

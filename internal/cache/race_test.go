@@ -11,6 +11,7 @@ import (
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -105,7 +106,7 @@ func TestReadersSeeWholeEntries(t *testing.T) {
 
 // Everything at once, for the race detector.
 func TestTablesConcurrently(t *testing.T) {
-	c := New(Options{Size: minSize})
+	c := New(Options{Size: minSize, Stale: stale.NewRules(stale.Policy{Enabled: true, Max: time.Minute, Negative: time.Minute}, nil, nil)})
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
@@ -126,6 +127,29 @@ func TestTablesConcurrently(t *testing.T) {
 				case 2:
 					c.Sweep(now)
 					c.Stats()
+				case 3:
+					c.Put(now, address(n, 60))
+					c.Put(now, denial(NXDomain, numbered("no", i%20), wire.TypeNone, 60))
+					c.Lapsed(now, n)
+					c.Delegation(now, n)
+					c.LastFailure(now, q)
+				case 4:
+					c.RecoverBelow(now, numbered("z", g))
+				case 5:
+					c.Walk(func(h *Hit, _ uint8) bool {
+						for _, e := range c.Names(h.Name()) {
+							if e.Name != h.Name() {
+								t.Errorf("%v stands at %v", e.Name, h.Name())
+							}
+						}
+						return true
+					})
+				case 6:
+					c.FlushBelow(numbered("z", g))
+					c.Flush(n, wire.TypeNone)
+				case 7:
+					c.FlushStale(now)
+					c.FlushNegative(now)
 				}
 			}
 		})
@@ -133,7 +157,7 @@ func TestTablesConcurrently(t *testing.T) {
 	wg.Wait()
 	for c.Sweep(at(time.Hour)) {
 	}
-	if st := c.Stats(); st.Delegations != 0 || st.Failures != 0 || st.Tombstones != 0 {
+	if st := c.Stats(); st.Entries != 0 || st.Stale != 0 || st.Delegations != 0 || st.Failures != 0 || st.Tombstones != 0 {
 		t.Errorf("left after an hour: %+v", st)
 	}
 }

@@ -20,17 +20,18 @@ type shard struct {
 	slab  slab
 	_     [64]byte
 
-	mu       sync.Mutex
-	changes  int // that are being made, see begin
-	maxSlots int
-	entries  int
-	queues   [queueCount]queue
-	wheel    wheel
-	ghosts   []uint32
-	counts   counts
-	tombs    *tombs
-	nameBuf  [dnsname.MaxLen + 1]byte
-	_        [64]byte
+	mu         sync.Mutex
+	changes    int // that are being made, see begin
+	maxSlots   int
+	entries    int
+	staleCount int // of them, as far as their time was noticed, see countExpired
+	queues     [queueCount]queue
+	wheel      wheel
+	ghosts     []uint32
+	counts     counts
+	tombs      *tombs
+	nameBuf    [dnsname.MaxLen + 1]byte
+	_          [64]byte
 }
 
 // Codes of slots: what a walk must recognise without looking at the entry.
@@ -142,6 +143,7 @@ func (s *shard) insert(rec []byte, code byte, queue int, mark uint32) {
 // remove takes an entry out.
 func (s *shard) remove(r ref, why reason) {
 	s.counts.removed[why]++
+	s.staleCount -= int(s.meta(r) >> metaExpired & 1)
 	s.unlink(r)
 	s.disarm(r)
 	s.slab.setMark(r, 0)

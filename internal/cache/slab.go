@@ -44,10 +44,10 @@ type ref uint32
 
 // chunk is what a slab grows by. The words are written under the shard's mutex
 // within its sequence, and read by anybody; all access is atomic. The marks
-// are four bits a cell, see mark.
+// are eight bits a cell, see mark.
 type chunk struct {
 	words [chunkCells * cellWords]uint64
-	marks [(chunkCells + 7) / 8]atomic.Uint32
+	marks [(chunkCells + 3) / 4]atomic.Uint32
 }
 
 // The compiler holds a chunk to its allocation.
@@ -188,23 +188,29 @@ func (s *slab) read(dst []byte, first ref) bool {
 	return true
 }
 
-// Marks of a first cell. Readers set them, at most one store each until
-// eviction comes by; writers clear them.
+// Marks of a first cell, eight bits. Readers set them, with at most one store
+// each and none once nothing is left to set; writers clear them.
 const (
-	markFreq  = 3 // how often the entry was asked for, up to 3
-	markStale = 4 // asked for since it expired
-	markFirst = 8 // the cell is the first of a record
+	markFreq    = 3      // how often the entry was asked for, up to 3; eviction takes from it
+	markStale   = 1 << 2 // asked for since it expired
+	markFirst   = 1 << 3 // the cell is the first of a record
+	markAsked   = 3 << 4 // how often the entry was asked for since it was stored, up to 2
+	markClaimed = 1 << 6 // somebody refreshes the entry, see Hit.Claim
+	markAll     = 1<<8 - 1
+
+	askedOnce  = 1 << 4
+	askedTwice = 2 << 4
 )
 
 func (s *slab) marks(r ref) (word *atomic.Uint32, shift uint) {
 	c, _ := s.at(r)
 	i := uint(r & 0xff)
-	return &c.marks[i/8], i % 8 * 4
+	return &c.marks[i/4], i % 4 * 8
 }
 
 func (s *slab) mark(r ref) uint32 {
 	w, shift := s.marks(r)
-	return w.Load() >> shift & 15
+	return w.Load() >> shift & markAll
 }
 
 // setMark replaces the marks of a cell. A reader's mark that comes meanwhile
@@ -213,26 +219,42 @@ func (s *slab) setMark(r ref, m uint32) {
 	w, shift := s.marks(r)
 	for {
 		old := w.Load()
-		if w.CompareAndSwap(old, old&^(15<<shift)|m<<shift) {
+		if w.CompareAndSwap(old, old&^(markAll<<shift)|m<<shift) {
 			return
 		}
 	}
 }
 
-// asked marks that a reader found the entry. After the reader let go of the
-// sequence the cell may belong to another: that one then has a mark too many,
-// which does no harm.
-func (s *slab) asked(r ref, stale bool) {
+// spend takes up to n from how often an entry was asked for. What readers mark
+// meanwhile is kept, above all that one of them claimed the entry.
+func (s *slab) spend(r ref, n uint32) {
+	w, shift := s.marks(r)
+	for {
+		old := w.Load()
+		if w.CompareAndSwap(old, old-min(old>>shift&markFreq, n)<<shift) {
+			return
+		}
+	}
+}
+
+// asked marks that a reader found the entry, and gives the marks it then has.
+// After the reader let go of the sequence the cell may belong to another: that
+// one then has a mark too many, which does no harm.
+func (s *slab) asked(r ref, stale bool) uint32 {
 	w, shift := s.marks(r)
 	old := w.Load()
-	m := old >> shift & 15
+	m := old >> shift & markAll
 	if m&markFreq < markFreq {
 		m++
+	}
+	if m&markAsked < askedTwice {
+		m += askedOnce
 	}
 	if stale {
 		m |= markStale
 	}
-	if v := old&^(15<<shift) | m<<shift; v != old {
+	if v := old&^(markAll<<shift) | m<<shift; v != old {
 		w.CompareAndSwap(old, v) // a lost race loses one mark
 	}
+	return m
 }

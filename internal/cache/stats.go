@@ -10,7 +10,11 @@ type Stats struct {
 	Bytes int64 // of it in use
 	Held  int64 // of it taken from the system so far, for entries
 
-	Entries     int64 // also those that are gone but not yet swept
+	Entries int64 // also those that are gone but not yet swept
+	// Of the entries, those that are stale: expired, but servable. They are
+	// counted when their time is noticed, by a Put to the same shard or by
+	// Sweep: between two calls of Sweep the number lags behind.
+	Stale       int64
 	Delegations int64
 	Failures    int64
 	Tombstones  int64
@@ -30,6 +34,7 @@ type Stats struct {
 	EvictContra   uint64 // contradicted by something newer
 	EvictTypes    uint64 // beyond MaxTypes of a name
 	EvictBuried   uint64 // beneath a tombstone
+	Flushed       uint64 // by one of the Flush methods
 	EvictCuts     uint64 // delegations, to make room
 	EvictFailures uint64 // failures, to make room
 }
@@ -84,6 +89,7 @@ func (s *shard) addTo(st *Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Entries += int64(s.entries)
+	st.Stale += int64(s.staleCount)
 	st.Bytes += int64(s.slab.used*cellWords+s.entries) * 8
 	st.Held += int64(s.slab.filled)*chunkBytes + int64(len(s.index.Load().slots))*8 + int64(len(s.ghosts))*4
 	n := &s.counts
@@ -97,4 +103,5 @@ func (s *shard) addTo(st *Stats) {
 	st.EvictContra += n.removed[contradicted]
 	st.EvictTypes += n.removed[tooManyTypes]
 	st.EvictBuried += n.removed[buried]
+	st.Flushed += n.removed[flushed]
 }

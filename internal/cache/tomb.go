@@ -38,7 +38,11 @@ func (t *tombs) add(zone dnsname.Name) int {
 
 // covers tells whether what was stored under name in generation gen is buried.
 func (t *tombs) covers(name dnsname.Name, gen uint32) bool {
-	list := t.list.Load()
+	return covered(t.list.Load(), name, gen)
+}
+
+// covered is covers as of the tombstones there were at a moment.
+func covered(list *map[dnsname.Name]uint32, name dnsname.Name, gen uint32) bool {
 	if list == nil {
 		return false
 	}

@@ -40,8 +40,8 @@ func TestPrefetchDue(t *testing.T) {
 		{90 * second, 0, 100 * second, true},
 		{90*second - 1, 0, 100 * second, false},
 		{100*second - 1, 0, 100 * second, true},
-		{100 * second, 0, 100 * second, false},  // expired: that is no prefetch
-		{9 * second, 0, 10 * second, true},      // the shortest that is worth it
+		{100 * second, 0, 100 * second, false},   // expired: that is no prefetch
+		{9 * second, 0, 10 * second, true},       // the shortest that is worth it
 		{9 * second, second, 10 * second, false}, // a lifetime of nine seconds
 		{0, 0, 0, false},
 	} {

@@ -1,10 +1,12 @@
-// Package control serves the control address: metrics, liveness and readiness
-// over HTTP. It sees the rest of the program only through the functions that
-// it is given.
+// Package control serves the control address over HTTP: metrics, liveness and
+// readiness, and the API that shows and flushes the cache and tells how zones
+// are (openapi.json describes it). It sees the rest of the program only through
+// the functions and interfaces that it is given, and imports neither cache nor
+// resolver.
 //
 // A web page that a browser on the same machine shows must not reach it
 // (RFC 6454's origins do not stop requests), so requests that name a foreign
-// host or origin are refused.
+// host or origin are refused, and nothing is changed but by a POST of JSON.
 package control
 
 import (
@@ -15,7 +17,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -25,6 +26,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"lastgood/internal/clock"
 )
 
 // Options of a Server.
@@ -39,29 +42,37 @@ type Options struct {
 	Ready  func() bool
 	Gather Gather
 	Log    *slog.Logger
+	Clock  *clock.Clock // of deadlines; one of its own when nil
+
+	// What the API shows and changes. Without Cache there is no API; Resolver
+	// goes with it.
+	Cache    Cache
+	Resolver Resolver
 }
 
 // Server is the control address.
 type Server struct {
-	o    Options
-	ln   net.Listener
-	http *http.Server
+	o     Options
+	ln    net.Listener
+	http  *http.Server
+	calls chan struct{} // as many as there are requests of the API under way
+	dumps chan struct{} // of them dumps
 }
 
 // New opens the address without serving yet.
 func New(o Options) (*Server, error) {
-	network, address := "tcp", o.Listen
-	if path, ok := strings.CutPrefix(o.Listen, "unix:"); ok {
-		network, address = "unix", path
-		if err := removeDeadSocket(path); err != nil {
-			return nil, err
-		}
-	}
-	ln, err := net.Listen(network, address)
+	ln, err := listen(o.Listen)
 	if err != nil {
-		return nil, listenError(network, address, err)
+		return nil, err
 	}
-	s := &Server{o: o, ln: ln}
+	return newServer(o, ln), nil
+}
+
+func newServer(o Options, ln net.Listener) *Server {
+	if o.Clock == nil {
+		o.Clock = clock.New()
+	}
+	s := &Server{o: o, ln: ln, calls: make(chan struct{}, maxCalls), dumps: make(chan struct{}, maxDumps)}
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -71,7 +82,32 @@ func New(o Options) (*Server, error) {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
-	return s, nil
+	return s
+}
+
+// listen opens an address, or makes a socket.
+func listen(where string) (net.Listener, error) {
+	path, socket := strings.CutPrefix(where, "unix:")
+	if !socket {
+		ln, err := net.Listen("tcp", where)
+		if err != nil {
+			return nil, listenError("tcp", where, err)
+		}
+		return ln, nil
+	}
+	if err := removeDeadSocket(path); err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, listenError("unix", path, err)
+	}
+	// Whoever may write to the socket may flush the cache: user and group, whatever the umask.
+	if err := os.Chmod(path, 0o660); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	return ln, nil
 }
 
 // listenError says which address could not be had and what to do about it.
@@ -151,61 +187,32 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) routes() http.Handler {
+func (s *Server) index(w http.ResponseWriter, _ *http.Request, _ url.Values) error {
+	io.WriteString(w, "lastgood control: /metrics /health/live /health/ready /api/v1/openapi.json\n")
+	return nil
+}
+
+func (s *Server) live(w http.ResponseWriter, _ *http.Request, _ url.Values) error {
+	io.WriteString(w, "alive\n")
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request, _ url.Values) error {
+	if !s.o.Ready() {
+		return problem(http.StatusServiceUnavailable, "not ready: not listening yet, or stopping", "wait")
+	}
+	io.WriteString(w, "ready\n")
+	return nil
+}
+
+// metrics serves Prometheus' and OpenMetrics' forms.
+func (s *Server) metrics() func(http.ResponseWriter, *http.Request, url.Values) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{s.o.Gather}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
-	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, _ *http.Request) {
-		if !s.o.Ready() {
-			http.Error(w, "not ready: not listening yet, or stopping", http.StatusServiceUnavailable)
-			return
-		}
-		io.WriteString(w, "ready\n")
-	})
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "lastgood control: /metrics /health/live /health/ready\n")
-	})
-	return mux
-}
-
-// guard refuses what does not come from an operator: wrong token, foreign Host
-// (DNS rebinding) or Origin (a web page's script).
-func (s *Server) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case s.o.Token != "" && !sameToken(r.Header.Get("Authorization"), s.o.Token):
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "a bearer token is required (control.token-file)", http.StatusUnauthorized)
-		case s.o.Token == "" && !localHost(r.Host):
-			http.Error(w, "unknown host "+r.Host+": use an address or localhost", http.StatusForbidden)
-		case foreignOrigin(r):
-			http.Error(w, "requests from web pages of other origins are refused", http.StatusForbidden)
-		default:
-			w.Header().Set("X-Content-Type-Options", "nosniff")
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// localHost tells whether a Host header names an address or this machine, and
-// not some name that a stranger's DNS points here.
-func localHost(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+	h := promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+		h.ServeHTTP(w, r)
+		return nil
 	}
-	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err == nil || name == "localhost" || name == ""
-}
-
-func foreignOrigin(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return false
-	}
-	u, err := url.Parse(origin)
-	return err != nil || u.Host != r.Host
 }

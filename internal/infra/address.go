@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 )
 
 const (
@@ -62,6 +64,10 @@ type address struct {
 	probeAt  clock.Mono // when a bad server is asked again; 0: not decided
 	probeGap time.Duration
 
+	lastSent  clock.Mono
+	useful    dnsname.Name // the cut that it last gave a useful answer for, "" for none
+	muteCause *ede.Error   // what is told of its silence, made when somebody asks
+
 	cap capability
 
 	sent, answered, timeouts uint64
@@ -69,6 +75,7 @@ type address struct {
 
 func (a *address) send(now clock.Mono) {
 	a.sent++
+	a.lastSent = now
 	a.unanswered++
 	if len(a.pending) < suspectLossy {
 		a.pending = append(a.pending, now)
@@ -83,6 +90,7 @@ func (a *address) hear(now clock.Mono, rtt time.Duration) {
 	a.pending, a.unanswered = a.pending[:0], 0
 	a.down, a.downSince, a.downText = false, 0, ""
 	a.probeAt, a.probeGap = 0, 0
+	a.muteCause = nil
 	if rtt > 0 {
 		a.sample(now, rtt)
 	}

@@ -92,10 +92,7 @@ func (i *Infra) Choose(now clock.Mono, cut dnsname.Name, cands []Candidate, trie
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	opts, none := i.options[:0], Choice{}
-	var failed *cutState
-	if c, ok := i.cuts.peek(cut); ok && c.failing {
-		failed = c
-	}
+	failed := i.failing(cut)
 	for _, c := range cands {
 		if i.family(c.Addr).off {
 			continue

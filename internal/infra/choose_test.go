@@ -280,7 +280,7 @@ func TestTablesAreBounded(t *testing.T) {
 		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}), uint16(n))
 		i.Sent(1, a)
 		i.Lame(1, zone, a, ede.Error{})
-		i.CutFailed(1, dnsname.MustParse(fmt.Sprintf("z%d.example", n)), nil)
+		i.CutFailed(1, dnsname.MustParse(fmt.Sprintf("z%d.example", n)), nil, Blame{})
 		i.Choose(1, zone, cands(keep), nil)
 	}
 	s := i.Stats()

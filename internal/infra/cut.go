@@ -3,6 +3,7 @@ package infra
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"lastgood/internal/clock"
@@ -52,22 +53,31 @@ func (i *Infra) fault(now clock.Mono, key pair, first time.Duration, text string
 	f.until, f.trial, f.text = now.Add(f.gap), false, text
 }
 
+// maxBlamed bounds the addresses of which a cut remembers that they were silent.
+const maxBlamed = 16
+
 // cutState is what is known of a cut that gave trouble.
 type cutState struct {
 	failing bool
+	refused bool             // every server said REFUSED
+	back    bool             // it came back by itself, which is still to be told
+	mute    bool             // it fails because its servers are silent …
+	silent  []netip.AddrPort // … these, at most maxBlamed; none known when the cut was restored
 	cause   *ede.Error
 	since   clock.Mono
 	last    clock.Mono // when an attempt failed last
 	until   clock.Mono
 	gap     time.Duration
 	parent  clock.Mono // when the parent was asked last, 0 never
+	turn    clock.Mono // when Turn was taken last
 	names   []dnsname.Name
 }
 
 // CutFailure tells why and since when a cut is failing.
 type CutFailure struct {
-	Cause *ede.Error
-	Since clock.Mono
+	Cause   *ede.Error
+	Refused bool // every server said REFUSED
+	Since   clock.Mono
 	// Until is how long this failure answers for the cut (RFC 9520): 1 s,
 	// doubling to 5 min with each further failed attempt. The cut stays failing
 	// after it, until something useful comes from it.
@@ -79,33 +89,49 @@ func (i *Infra) cut(cut dnsname.Name) *cutState {
 		return c
 	}
 	c := new(cutState)
-	i.cuts.put(cut, c)
+	i.cuts.put(clone(cut), c)
 	return c
+}
+
+// clone makes a name that keeps nothing else in memory and that nobody changes:
+// names that come with questions may be parts of larger ones, or aliases.
+func clone(n dnsname.Name) dnsname.Name { return dnsname.Name(strings.Clone(string(n))) }
+
+// Blame says whom a cut's failure is held against.
+type Blame struct {
+	Refused bool // every server said REFUSED
+	// Silent are the servers, if any, whose silence it is: the failure ends with
+	// the first of them to be heard, whoever asked it what. Any other ends with
+	// something useful from the cut only.
+	Silent []Candidate
 }
 
 // CutFailed notes that a whole attempt at a cut ended without a useful answer
 // for a cause that is the servers': silence, lameness. It tells whether the cut
 // was not failing before.
-func (i *Infra) CutFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error) (began bool) {
+func (i *Infra) CutFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error, b Blame) (began bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.cut(cut).fail(now, cause)
+	c := i.cut(cut)
+	i.revive(c)
+	return c.fail(now, cause, b)
 }
 
 // NameFailed notes that all servers of the cut failed to answer for a name
 // (SERVFAIL, REFUSED, bogus). When several names did and none succeeded since,
 // the cut is failing. It tells whether it began to by this.
-func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Error) (began bool) {
+func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Error, b Blame) (began bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c := i.cut(cut)
+	i.revive(c)
 	if len(c.names) < namesToFail && !slices.Contains(c.names, name) {
 		c.names = append(c.names, name)
 	}
-	return len(c.names) >= namesToFail && c.fail(now, cause)
+	return len(c.names) >= namesToFail && c.fail(now, cause, b)
 }
 
-func (c *cutState) fail(now clock.Mono, cause *ede.Error) (began bool) {
+func (c *cutState) fail(now clock.Mono, cause *ede.Error, b Blame) (began bool) {
 	began, c.last = !c.failing, now
 	switch {
 	case began:
@@ -115,19 +141,71 @@ func (c *cutState) fail(now clock.Mono, cause *ede.Error) (began bool) {
 	default: // a further flight of the same attempt: the first spoke for all
 		return false
 	}
-	c.cause, c.until = cause, now.Add(c.gap)
+	c.cause, c.until, c.refused, c.back = cause, now.Add(c.gap), b.Refused, false
+	c.blame(b.Silent)
 	return began
+}
+
+// blame remembers whose silence the failure is.
+func (c *cutState) blame(silent []Candidate) {
+	c.mute, c.silent = len(silent) > 0, c.silent[:0]
+	for _, s := range silent {
+		if a := unmap(s.Addr); len(c.silent) < maxBlamed && !slices.Contains(c.silent, a) {
+			c.silent = append(c.silent, a)
+		}
+	}
+}
+
+// recall gives a cut that was restored the servers whose silence it fails by.
+func (c *cutState) recall(servers []Candidate) {
+	if c.failing && c.mute && len(c.silent) == 0 {
+		c.blame(servers)
+		c.mute = true
+	}
+}
+
+// revive ends the failure of a cut one of whose silent servers was heard since.
+// The lock is held. This is done when somebody asks for the cut: one reply may
+// end the failure of all the zones of a hoster.
+func (i *Infra) revive(c *cutState) {
+	if !c.failing || !c.mute {
+		return
+	}
+	for _, addr := range c.silent {
+		if a, ok := i.addrs.peek(addr); ok && a.heard > c.last {
+			c.recover()
+			c.back = true
+			return
+		}
+	}
+}
+
+// recover forgets what was held against a cut. One that flaps must not ask its
+// parent more often.
+func (c *cutState) recover() { *c = cutState{parent: c.parent, turn: c.turn} }
+
+// failing gives the state of a cut that is failing, nil of any other. The lock
+// is held.
+func (i *Infra) failing(cut dnsname.Name) *cutState {
+	c, ok := i.cuts.get(cut)
+	if !ok {
+		return nil
+	}
+	if i.revive(c); !c.failing {
+		return nil
+	}
+	return c
 }
 
 // CutFailing tells whether a cut is failing, and why.
 func (i *Infra) CutFailing(_ clock.Mono, cut dnsname.Name) (CutFailure, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c, ok := i.cuts.get(cut)
-	if !ok || !c.failing {
+	c := i.failing(cut)
+	if c == nil {
 		return CutFailure{}, false
 	}
-	return CutFailure{Cause: c.cause, Since: c.since, Until: c.until}, true
+	return CutFailure{Cause: c.cause, Refused: c.refused, Since: c.since, Until: c.until}, true
 }
 
 // CutUseful notes a useful answer from the cut's servers and tells whether the
@@ -143,8 +221,8 @@ func (i *Infra) cutUseful(cut dnsname.Name) (recovered bool) {
 	if !ok {
 		return false
 	}
-	recovered = c.failing
-	*c = cutState{parent: c.parent} // a cut that flaps must not ask its parent more often
+	recovered = c.failing || c.back
+	c.recover()
 	return recovered
 }
 
@@ -154,10 +232,28 @@ func (i *Infra) cutUseful(cut dnsname.Name) (recovered bool) {
 func (i *Infra) AskParent(now clock.Mono, cut dnsname.Name) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c, ok := i.cuts.get(cut)
-	if !ok || !c.failing || c.parent != 0 && now.Sub(c.parent) < parentEvery {
+	c := i.failing(cut)
+	return c != nil && c.askParent(now)
+}
+
+// askParent takes the turn of asking the parent, if it is due.
+func (c *cutState) askParent(now clock.Mono) bool {
+	if c.parent != 0 && now.Sub(c.parent) < parentEvery {
 		return false
 	}
 	c.parent = now
+	return true
+}
+
+// Turn takes the turn of asking the servers of a cut in trouble, which somebody
+// can do without, whether they are back: one a second.
+func (i *Infra) Turn(now clock.Mono, cut dnsname.Name) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c := i.cut(cut)
+	if c.turn != 0 && now.Sub(c.turn) < recheckFirst {
+		return false
+	}
+	c.turn = now
 	return true
 }

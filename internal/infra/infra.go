@@ -27,7 +27,8 @@ import (
 // Options of an Infra. Zero values mean the defaults in parentheses.
 type Options struct {
 	MaxAddresses int     // addresses remembered (20,000), about 300 octets each
-	MaxCuts      int     // cuts remembered while they fail (10,000)
+	MaxCuts      int     // cuts remembered while they fail, and as many with what was learnt of their speed (10,000)
+	MaxRechecks  int     // servers that are rechecked (20,000), about 500 octets each
 	Explore      float64 // share of first tries given to servers other than the best (0.03); negative: none
 	Rand         *rand.Rand
 	IPv4, IPv6   bool // families that may be used; neither set: both
@@ -47,6 +48,9 @@ type Infra struct {
 	pairs    *table[pair, *fault]
 	hushes   *table[pair, *hush]
 	cuts     *table[dnsname.Name, *cutState]
+	speeds   *table[dnsname.Name, *speed]
+	plan     plan // of rechecks
+	network  network
 	families [2]family // IPv4, IPv6
 	counts   Stats
 	options  []option // memory for Choose, nothing that lasts
@@ -59,6 +63,9 @@ func New(o Options) *Infra {
 	}
 	if o.MaxCuts <= 0 {
 		o.MaxCuts = 10_000
+	}
+	if o.MaxRechecks <= 0 {
+		o.MaxRechecks = 20_000
 	}
 	if o.Explore == 0 {
 		o.Explore = 0.03
@@ -76,6 +83,8 @@ func New(o Options) *Infra {
 		pairs:   newTable[pair, *fault](o.MaxAddresses),
 		hushes:  newTable[pair, *hush](o.MaxAddresses),
 		cuts:    newTable[dnsname.Name, *cutState](o.MaxCuts),
+		speeds:  newTable[dnsname.Name, *speed](o.MaxCuts),
+		plan:    newPlan(o.MaxRechecks),
 	}
 	i.addrs.spare = (*address).proven
 	i.families[0].off, i.families[1].off = !o.IPv4, !o.IPv6
@@ -106,6 +115,7 @@ func (i *Infra) Sent(now clock.Mono, addr netip.AddrPort) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.address(addr).send(now)
+	i.network.ask(now, addr)
 	i.counts.Sent++
 }
 
@@ -117,6 +127,7 @@ func (i *Infra) Answered(now clock.Mono, addr netip.AddrPort, rtt time.Duration)
 	defer i.mu.Unlock()
 	i.address(addr).hear(now, rtt)
 	i.family(addr).hear(now)
+	i.network.hear()
 	i.counts.Answered++
 }
 
@@ -152,11 +163,14 @@ func (i *Infra) Unreachable(now clock.Mono, addr netip.AddrPort, text string, no
 	a := i.address(addr)
 	a.down, a.downText = true, text
 	if a.downSince == 0 {
-		a.downSince = now
+		a.downSince, a.muteCause = now, nil
 	}
 	i.counts.Unreachable++
 	if noRoute {
+		i.network.ask(now, addr)
 		i.family(addr).fail(now, a.addr.Addr(), true)
+	} else {
+		i.network.spare(addr)
 	}
 }
 
@@ -190,6 +204,9 @@ func (i *Infra) Useful(now clock.Mono, cut dnsname.Name, addr netip.AddrPort) (r
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.pairs.remove(pair{cut, unmap(addr)})
+	if a, ok := i.addrs.peek(unmap(addr)); ok && a.useful != cut {
+		a.useful = clone(cut)
+	}
 	return i.cutUseful(cut)
 }
 

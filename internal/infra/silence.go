@@ -28,6 +28,8 @@ type hush struct {
 	asked   int        // how often the zone asked since its replies were overdue, checks too
 	granted clock.Mono // when the address was chosen for it last
 
+	rechecked clock.Mono // when it was rechecked with a question of the zone last
+
 	checks                            int        // of it, unanswered; the times below mean nothing without
 	firstCheck, checkedOut, lastCheck clock.Mono // the first, the last of those in a row, the last of all
 }
@@ -38,7 +40,7 @@ type hush struct {
 // held.
 func (i *Infra) hush(now clock.Mono, cut dnsname.Name, a *address) *hush {
 	h, ok := i.hushes.peek(pair{cut, a.addr})
-	if !ok || h.heard != a.answered || now.Sub(max(h.granted, h.lastCheck)) >= backoffLast {
+	if !ok || h.heard != a.answered || now.Sub(max(h.granted, h.lastCheck, h.rechecked)) >= backoffLast {
 		return nil
 	}
 	return h
@@ -144,6 +146,20 @@ func (a *address) check(now clock.Mono, h *hush) bool {
 		h.checkedOut = now
 	}
 	return true
+}
+
+// recheck counts a recheck as one of the checks that prove silence: it asks what
+// the server answered before. It takes nobody's turn of asking.
+func (h *hush) recheck(now clock.Mono) {
+	if h.checks == 0 {
+		h.firstCheck = now
+	}
+	h.checks++
+	h.asked++
+	h.rechecked = now
+	if h.checks <= checksAtOnce {
+		h.checkedOut = now
+	}
 }
 
 // Check tells whether a server that leaves questions of a zone unanswered is to

@@ -156,7 +156,7 @@ func TestDarkIsAZonesOwn(t *testing.T) {
 	a := addr(0)
 	now := dark(i, clock.Mono(time.Second), a)
 	choose(i, now, zone, a, 1)
-	i.CutFailed(now, other, &ede.Error{})
+	i.CutFailed(now, other, &ede.Error{}, Blame{})
 	for n := range 5 {
 		if ch, ok := i.Choose(now, zone, cands(a), nil); ok || !ch.Held {
 			t.Fatalf("%d: not held: %+v", n, ch)
@@ -238,7 +238,7 @@ func TestSuspectIsHeldOnlyOfAFailingCut(t *testing.T) {
 		i.Sent(now, addr(0))
 		now = now.Add(darkAfter)
 		if failing {
-			i.CutFailed(now, zone, &ede.Error{})
+			i.CutFailed(now, zone, &ede.Error{}, Blame{})
 		}
 		if ch, ok := i.Choose(now, zone, cands(addr(0)), nil); ok == failing || ch.Held != failing {
 			t.Errorf("failing %v: %+v, %v", failing, ch, ok)

@@ -90,7 +90,7 @@ func TestCutHealth(t *testing.T) {
 	if _, failing := i.CutFailing(now, zone); failing || i.AskParent(now, zone) {
 		t.Fatal("failing from the start")
 	}
-	if !i.CutFailed(now, zone, cause) {
+	if !i.CutFailed(now, zone, cause, Blame{}) {
 		t.Error("the first failure does not begin it")
 	}
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
@@ -98,9 +98,9 @@ func TestCutHealth(t *testing.T) {
 		if !failing || f.Cause != cause || f.Since != clock.Mono(time.Second) || f.Until.Sub(now) != want*time.Second {
 			t.Fatalf("got %+v, %v; want until %d s from now", f, failing, want)
 		}
-		i.CutFailed(now, zone, cause) // another flight of the same attempt: no backoff of its own
+		i.CutFailed(now, zone, cause, Blame{}) // another flight of the same attempt: no backoff of its own
 		now = f.Until
-		if i.CutFailed(now, zone, cause) {
+		if i.CutFailed(now, zone, cause, Blame{}) {
 			t.Error("began again")
 		}
 	}
@@ -116,15 +116,15 @@ func TestSeveralNamesMakeACutFail(t *testing.T) {
 	i := fresh(Options{})
 	a, b, c := dnsname.MustParse("a.example"), dnsname.MustParse("b.example"), dnsname.MustParse("c.example")
 	for _, name := range []dnsname.Name{a, a, a, b} {
-		if i.NameFailed(1, zone, name, nil) {
+		if i.NameFailed(1, zone, name, nil, Blame{}) {
 			t.Error("two names suffice")
 		}
 	}
 	i.Useful(2, zone, addr(0))
-	if i.NameFailed(3, zone, c, nil) {
+	if i.NameFailed(3, zone, c, nil, Blame{}) {
 		t.Error("a success in between does not count")
 	}
-	if i.NameFailed(3, zone, a, nil) || !i.NameFailed(3, zone, b, nil) {
+	if i.NameFailed(3, zone, a, nil, Blame{}) || !i.NameFailed(3, zone, b, nil, Blame{}) {
 		t.Error("three names do not make it fail")
 	}
 }
@@ -134,7 +134,7 @@ func TestAskParent(t *testing.T) {
 	i := fresh(Options{})
 	asked := 0
 	for now := clock.Mono(time.Second); now < clock.Mono(5*time.Minute); now = now.Add(time.Second) {
-		i.CutFailed(now, zone, nil)
+		i.CutFailed(now, zone, nil, Blame{})
 		for range 3 {
 			if i.AskParent(now, zone) {
 				asked++

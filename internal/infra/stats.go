@@ -5,16 +5,24 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
 )
 
 // Stats counts since New; the lower group tells the present state.
 type Stats struct {
 	Sent, Answered, TimedOut, Unreachable, Abandoned uint64
-	Faults                                           uint64    // lameness and errors noted
-	Checks, Held                                     uint64    // checks of silent servers; questions kept from dark ones
-	Chosen                                           [7]uint64 // choices by event.Reason
+	Faults                                           uint64                   // lameness and errors noted
+	Checks, Held                                     uint64                   // checks of silent servers; questions kept from dark ones
+	Chosen                                           [7]uint64                // choices by event.Reason
+	Rechecks                                         [event.Budget + 1]uint64 // by outcome
+	ParentsAsked                                     uint64                   // for zones in trouble, behind stale answers
+	RecheckBudgetHits                                uint64                   // how often rechecks that were due had to wait for others
+	RecheckEvictions                                 uint64                   // servers whose recheck was given up for others'
 
 	Addresses, Pairs, Cuts                      int // entries
+	CutsFailing                                 int
+	RechecksPlanned                             int // servers that are being rechecked
 	EvictedAddresses, EvictedPairs, EvictedCuts uint64
 	IPv4Dead, IPv6Dead                          bool
 }
@@ -26,6 +34,13 @@ func (i *Infra) Stats() Stats {
 	s := i.counts
 	s.Addresses, s.Pairs, s.Cuts = i.addrs.len(), i.pairs.len(), i.cuts.len()
 	s.EvictedAddresses, s.EvictedPairs, s.EvictedCuts = i.addrs.evicted, i.pairs.evicted, i.cuts.evicted
+	i.cuts.each(func(_ dnsname.Name, c *cutState) bool {
+		if i.revive(c); c.failing {
+			s.CutsFailing++
+		}
+		return true
+	})
+	s.RechecksPlanned, s.RecheckEvictions = i.plan.targets.len(), i.plan.targets.evicted
 	s.IPv4Dead, s.IPv6Dead = i.families[0].dead, i.families[1].dead
 	return s
 }

@@ -47,6 +47,9 @@ type result struct {
 // send asks the next server, if there is one and the budget allows it.
 func (t *task) send(ctx context.Context) state {
 	t.current, t.patience = nil, false
+	if t.stops() {
+		return exhausted
+	}
 	if q, minimised := t.nextQuestion(); q != t.asked {
 		t.ask(q, minimised)
 		if minimised {
@@ -288,6 +291,7 @@ func (t *task) useful(y *try, v *verdict) {
 	t.stopTimer()
 	t.current = nil
 	t.reply = v
+	t.via = t.via || slices.Contains(t.targets.old, y.Addr)
 	if t.it.infra.Useful(now, t.place.cut, y.Addr) {
 		t.it.events.Emit(event.CutHealth{At: now, Cut: t.place.cut})
 	}

@@ -24,18 +24,22 @@ const (
 // comes is what infra wants to know. One goroutine that spaces the checks, which
 // ends with ctx, and one a check.
 func (t *task) check(ctx context.Context, y *try) {
+	cands := t.targets.cands
+	if t.req.Stale && t.it.infra.Quiet(t.now(), cands) {
+		return
+	}
 	nth, again, due := t.checkDue(y)
 	if !due {
 		return
 	}
-	left := (checksInAll + len(t.targets.cands) - 1) / len(t.targets.cands)
+	left := (checksInAll + len(cands) - 1) / len(cands)
 	q := Query{Server: y.Addr, Zone: y.zone, RD: t.forwarding(), TCP: y.TCP, TLS: y.TLS, Budget: t.req.Budget}
 	go func() {
 		for due {
 			c := q
 			c.Name, c.Type = checkQuestion(y, q.RD, nth)
 			go t.it.exchangeCheck(ctx, c, min(2*again, checkLast))
-			if left--; left <= 0 || !sleep(ctx, again) {
+			if left--; left <= 0 || !sleep(ctx, again) || t.req.Stale && t.it.infra.Quiet(t.now(), cands) {
 				return
 			}
 			nth, again, due = t.checkDue(y)

@@ -32,14 +32,20 @@ func (t *task) consider() state {
 	return done
 }
 
-// denied ends a cut whose servers failed and which its parent, asked again, no
-// longer delegates: it and everything beneath is gone.
+// denied ends a cut whose servers failed, or whose delegation is past its TTL,
+// and which its parent, asked again, no longer delegates: it and everything
+// beneath is gone.
 func (t *task) denied(v *verdict) {
-	if t.avoid == "" || !v.aa || v.outcome != event.NXDomain {
+	cut := t.avoid
+	if cut == "" && t.lapsed != nil && t.lapsed.Cut.Below(t.place.cut) {
+		cut = t.lapsed.Cut
+	}
+	if cut == "" || !v.aa || v.outcome != event.NXDomain {
 		return
 	}
-	t.it.cache.DropDelegation(t.avoid)
-	t.it.cache.Bury(t.now(), t.avoid)
+	t.it.cache.DropDelegation(cut)
+	t.it.cache.Bury(t.now(), cut)
+	t.it.seats.forget(cut)
 }
 
 // passed goes on after a reply to a minimised question that is no referral:
@@ -89,19 +95,29 @@ func (t *task) refer(v *verdict) state {
 		t.bound("referrals")
 		return t.giveUp(&ede.Error{Code: ede.Other, ID: "REFS", Text: "too many referrals, the last to " + v.ns.Name.String()})
 	}
-	now := t.now()
-	d := &cache.Delegation{
-		Cut: v.ns.Name, Parent: t.place.cut, Learned: now,
-		Servers: serversIn(v, &t.it.limits), TTL: t.delegationTTL(v),
-	}
-	d.Expiry = now.Add(time.Duration(d.TTL) * time.Second)
-	t.it.cache.PutDelegation(now, d)
+	d := t.delegate(v)
 	if t.leads != nil && t.leads.key.name.Under(d.Cut) {
 		t.it.walks.learnt(t.leads, found{deleg: d})
 	}
 	t.avoid = ""
 	t.enter(place{cut: d.Cut, deleg: d, parent: t.place.deleg})
 	return gather
+}
+
+// delegate makes a delegation of a referral and stores it, unless it has no
+// lifetime: what a delegation past its TTL refers to is asked for each time.
+func (t *task) delegate(v *verdict) *cache.Delegation {
+	now := t.now()
+	d := &cache.Delegation{
+		Cut: v.ns.Name, Parent: t.place.cut, Learned: now,
+		Servers: serversIn(v, &t.it.limits), TTL: t.delegationTTL(v),
+	}
+	d.Expiry = now.Add(time.Duration(d.TTL) * time.Second)
+	if !t.via || d.TTL > 0 {
+		t.it.cache.PutDelegation(now, d)
+		t.it.seats.forget(d.Cut)
+	}
+	return d
 }
 
 // serversIn takes the name servers of a referral, with the glue that its sender
@@ -140,6 +156,9 @@ func (t *task) delegationTTL(v *verdict) uint32 {
 				ttl = min(ttl, s.TTL)
 			}
 		}
+	}
+	if t.via {
+		ttl = min(ttl, t.it.answerTTL(v.ns.Name))
 	}
 	if d := t.place.deleg; d != nil && d.Cut.Labels() > registryLabels {
 		ttl = min(ttl, uint32(max(0, d.Expiry.Sub(t.now())/time.Second)))

@@ -133,6 +133,9 @@ type Request struct {
 	Type   wire.Type
 	Depth  int // 0 for clients, +1 for every name server's address underneath
 	Budget *Budget
+	// Stale: there is a last good answer. Once all servers of the cut are suspect
+	// or unreachable nothing more is sent, and only late replies are waited for.
+	Stale bool
 }
 
 // Result is what a resolution brought. Entries are ready for the cache; the
@@ -157,6 +160,10 @@ type Result struct {
 	Silent bool
 	// Memory: Failure is from there, nothing was sent.
 	Memory bool
+	// Lapsed: it was found through a delegation, or name servers' addresses, past
+	// their TTL, those who could renew them being out of reach. The TTLs of the
+	// entries are no longer than Options.AnswerTTL says.
+	Lapsed bool
 }
 
 // Addresses finds the addresses of a name server: the resolver's flights, so

@@ -103,7 +103,7 @@ func (t *task) cause() *ede.Error {
 	}
 	best := &ede.Error{Code: ede.NoReachableAuthority, ID: "NOAD",
 		Text: "no usable address of a server of " + t.place.cut.String()}
-	if t.held {
+	if t.held || t.stopped {
 		best.ID, best.Text = "DARK", "no server of "+t.place.cut.String()+" answers anything"
 	}
 	if t.targets.hindered {
@@ -153,6 +153,9 @@ func (t *task) exhausted(ctx context.Context) state {
 	t.current = nil
 	t.stopTimer()
 	t.endWalk() // nothing is with a server any more
+	if t.stopped && !t.stops() {
+		return send // somebody was heard meanwhile
+	}
 	switch {
 	case t.soft != nil && (t.soft.outcome != event.NoData || t.softs >= softEnough):
 		return t.believeSoft()
@@ -167,9 +170,9 @@ func (t *task) exhausted(ctx context.Context) state {
 		return t.outOfBudget() // that look-ups found no address is nobody's fault
 	case t.addSpares():
 		return send
-	case t.overTCP():
+	case !t.stopped && t.overTCP():
 		return send
-	case t.minimised && t.relax():
+	case !t.stopped && t.minimised && t.relax():
 		return send
 	case t.awaitsLate():
 		t.patience = true
@@ -203,6 +206,18 @@ func (t *task) overTCP() bool {
 	return added
 }
 
+// stops tells whether nothing more is to be sent here: somebody has a last good
+// answer, and no server of the place says anything. What was sent may be answered
+// yet.
+func (t *task) stops() bool {
+	t.stopped = t.req.Stale && t.it.infra.Quiet(t.now(), t.targets.cands)
+	return t.stopped
+}
+
+// stoppedWaits is how long a resolution that nobody is in need of waits for the
+// reply to its last try.
+const stoppedWaits = 3 * time.Second
+
 // lateAgain is how often it is looked whether late replies are still worth
 // waiting for.
 const lateAgain = 200 * time.Millisecond
@@ -213,7 +228,8 @@ const lateAgain = 200 * time.Millisecond
 func (t *task) awaitsLate() bool {
 	now := t.now()
 	return slices.ContainsFunc(t.late, func(y *try) bool {
-		if y.epoch != t.epoch || y.Question != t.asked || t.it.infra.Silence(now, y.zone, y.Addr) > 0 {
+		if y.epoch != t.epoch || y.Question != t.asked || t.it.infra.Silence(now, y.zone, y.Addr) > 0 ||
+			t.stopped && now.Sub(y.sent) >= stoppedWaits {
 			return false
 		}
 		s, ok := t.it.infra.Server(now, y.Addr)
@@ -226,8 +242,8 @@ func (t *task) awaitsLate() bool {
 // asking the parent for it, once (RFC 8767 §5, RFC 9520 §3.3).
 func (t *task) failCut() state {
 	now, cause := t.now(), t.cause()
-	silent := t.silentHere() || t.targets.mute && len(t.targets.cands) == 0
-	memory := t.held && len(t.failures) == 0 && len(t.overall) == 0
+	silent := t.stopped || t.silentHere() || t.targets.mute && len(t.targets.cands) == 0
+	memory := (t.held || t.stopped) && len(t.failures) == 0 && len(t.overall) == 0
 	if f, failing := t.it.infra.CutFailing(now, t.place.cut); memory && failing && f.Cause != nil {
 		cause = f.Cause // told once is enough
 	} else {
@@ -236,6 +252,9 @@ func (t *task) failCut() state {
 	if z := t.place.zone; z != nil && z.Fallback && !t.pinned {
 		t.noZones = true
 		return begin
+	}
+	if t.useLapsed() {
+		return gather
 	}
 	refused := t.all(event.Refused)
 	if t.place.cached && !t.restarted && !t.pinned && !t.place.cut.IsRoot() && t.it.infra.AskParent(now, t.place.cut) {
@@ -256,14 +275,18 @@ func (t *task) report(cause *ede.Error) {
 		return // nobody of the cut was asked, for reasons of ours
 	}
 	now, began := t.now(), false
+	blame := infra.Blame{Refused: t.all(event.Refused)}
 	switch {
 	case t.local(): // nobody's fault but ours
-	case t.silentHere() || t.away(),
-		len(t.failures) == 0,
+	case t.silentHere() || t.away():
+		blame.Silent = t.silentServers()
+		began = t.it.infra.CutFailed(now, t.place.cut, cause, blame)
+	case len(t.failures) == 0 && t.stopped: // nothing was sent, and nothing proves more than suspicion
+	case len(t.failures) == 0,
 		t.place.zone == nil && t.all(event.Refused, event.Lame):
-		began = t.it.infra.CutFailed(now, t.place.cut, cause)
+		began = t.it.infra.CutFailed(now, t.place.cut, cause, blame)
 	case t.said():
-		began = t.it.infra.NameFailed(now, t.place.cut, t.req.Name, cause)
+		began = t.it.infra.NameFailed(now, t.place.cut, t.req.Name, cause, blame)
 	}
 	if began {
 		t.it.events.Emit(event.CutHealth{At: now, Cut: t.place.cut, Failing: true, Cause: cause})
@@ -310,6 +333,21 @@ func (t *task) silentHere() bool {
 	return proof >= checksInAll
 }
 
+// silentServers gives those of the place that say nothing, or cannot be reached.
+func (t *task) silentServers() []infra.Candidate {
+	now := t.now()
+	var list []infra.Candidate
+	for _, c := range t.targets.cands {
+		away := slices.ContainsFunc(t.failures, func(f failure) bool {
+			return f.addr == c.Addr && f.outcome == event.Unreachable && !f.lives
+		})
+		if away || t.it.infra.Silence(now, t.place.cut, c.Addr) > 0 {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // useless tells whether a server is unreachable or lame for the place.
 func (t *task) useless(addr netip.AddrPort) bool {
 	for i := range t.failures {
@@ -347,6 +385,6 @@ func (t *task) outOfTime() state {
 		t.report(cause)
 	}
 	t.giveUp(cause)
-	t.result.Silent = silent
+	t.result.Silent = silent || t.stopped
 	return done
 }

@@ -31,7 +31,10 @@ type Options struct {
 	// Allowed tells whether name servers at an address may be asked; nil: all.
 	// Addresses that Zones name themselves are not put to it.
 	Allowed func(netip.Addr) bool
-	Limits  Limits
+	// AnswerTTL is how long, in seconds, what is found at a name through a
+	// delegation past its TTL lives at most; nil: 30 everywhere.
+	AnswerTTL func(dnsname.Name) uint32
+	Limits    Limits
 }
 
 // Zone is a part of the name space with servers of its own.
@@ -70,7 +73,9 @@ type Iterator struct {
 	ipv4      bool
 	ipv6      bool
 	allowed   func(netip.Addr) bool
+	answerTTL func(dnsname.Name) uint32
 	limits    Limits
+	seats     seats
 	primer    primer
 	walks     walks
 	crowd     crowd
@@ -88,13 +93,17 @@ func New(o Options) *Iterator {
 	if o.Allowed == nil {
 		o.Allowed = func(netip.Addr) bool { return true }
 	}
+	if o.AnswerTTL == nil {
+		o.AnswerTTL = func(dnsname.Name) uint32 { return 30 }
+	}
 	if o.Rand == nil {
 		o.Rand = rand.New(rand.NewPCG(1, 2))
 	}
 	it := &Iterator{
 		cache: o.Cache, infra: o.Infra, exchanger: o.Exchanger, addresses: o.Addresses, clock: o.Clock,
 		events: o.Events, mode: o.Minimise, hints: o.RootHints, zones: make(map[dnsname.Name]*Zone, len(o.Zones)),
-		ipv4: o.IPv4, ipv6: o.IPv6, allowed: o.Allowed, limits: o.Limits.withDefaults(), rand: o.Rand,
+		ipv4: o.IPv4, ipv6: o.IPv6, allowed: o.Allowed, answerTTL: o.AnswerTTL,
+		limits: o.Limits.withDefaults(), rand: o.Rand,
 	}
 	it.crowd.each = it.limits.PerZone
 	it.patient, _ = o.Exchanger.(PatientExchanger)
@@ -136,6 +145,13 @@ func (it *Iterator) usable(a netip.Addr) bool {
 		return false
 	}
 	return it.allowed(a)
+}
+
+// pick gives one of n.
+func (it *Iterator) pick(n int) int {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	return it.rand.IntN(n)
 }
 
 // shuffle puts n things in random order.

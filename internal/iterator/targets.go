@@ -25,6 +25,7 @@ const lookupStagger = 300 * time.Millisecond
 // targets are the servers of a place.
 type targets struct {
 	cands   []infra.Candidate
+	old     []netip.AddrPort // those among them that are past their TTL
 	hosts   []host
 	burst   int  // look-ups that the next round may start
 	started int  // look-ups in all
@@ -48,6 +49,7 @@ type host struct {
 	spare  []netip.Addr // of the second choice: glue that better data spoke against
 	asked4 bool         // its A records were looked up, or are known
 	asked6 bool
+	known  bool // an address of its is among the candidates
 }
 
 // lookup is the outcome of looking up a name server's addresses.
@@ -111,7 +113,7 @@ func (t *task) known(h *host, glue []netip.Addr) {
 	}
 	var addrs []netip.Addr
 	for _, typ := range t.it.families() {
-		answer, ok := t.cached(h.name, typ)
+		answer, ok := t.it.cached(t.reader, t.now(), h.name, typ)
 		if ok {
 			h.mark(typ)
 		}
@@ -135,19 +137,22 @@ func (t *task) known(h *host, glue []netip.Addr) {
 // cached gives the addresses that the cache has as answers; ok also for a name
 // that is known to have none. An alias says nothing: name servers' names must
 // not be aliases (RFC 2181 §10.3), but some are, and a look-up follows them.
-func (t *task) cached(name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok bool) {
+func (it *Iterator) cached(r *cache.Reader, now clock.Mono, name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok bool) {
+	addrs, state, ok := it.stored(r, now, name, typ)
+	return addrs, ok && state == stale.Fresh
+}
+
+// stored gives them whether they are fresh or past their TTL. Never both are
+// asked for: the addresses mean nothing in the other case.
+func (it *Iterator) stored(r *cache.Reader, now clock.Mono, name dnsname.Name, typ wire.Type) ([]netip.Addr, stale.State, bool) {
 	if name == "" {
-		return nil, false
+		return nil, stale.Gone, false
 	}
-	now := t.now()
-	hit, found := t.it.cache.Lookup(t.reader, now, name, typ)
-	if !found || hit.State(now) != stale.Fresh {
-		return nil, false
+	hit, found := it.cache.Lookup(r, now, name, typ)
+	if !found || hit.Kind() == cache.Data && hit.Type() != typ {
+		return nil, stale.Gone, false
 	}
-	if hit.Kind() == cache.Data && hit.Type() != typ {
-		return nil, false
-	}
-	return addressesIn(hit.Data()), true
+	return addressesIn(hit.Data()), hit.State(now), true
 }
 
 func addressesIn(data rrset.Packed) []netip.Addr {
@@ -224,6 +229,7 @@ func (t *task) addAddresses(h *host, addrs []netip.Addr) bool {
 		}
 		if t.it.usable(a) {
 			n++
+			h.known = true
 			added = t.addCandidate(infra.Candidate{Addr: netip.AddrPortFrom(a.Unmap(), h.port), Host: h.name, TCP: h.tcp, TLS: h.tls}) || added
 		}
 	}
@@ -260,7 +266,7 @@ func (t *task) startLookups(ctx context.Context) bool {
 		for _, typ := range t.it.families() {
 			h := &tg.hosts[i]
 			switch {
-			case h.name == "" || h.marked(typ):
+			case h.name == "" || h.marked(typ) || t.stopped && h.known:
 				continue
 			case tg.started >= t.it.limits.LookupsTotal:
 				t.narrow("ns-lookups-total")
@@ -408,6 +414,26 @@ func (t *task) addSpares() bool {
 		h := &t.targets.hosts[i]
 		glue := append(h.spare, t.it.glueElsewhere(t.now(), h.name, "")...)
 		added = t.addAddresses(h, glue) || added
+		if !h.known {
+			added = t.addExpired(h) || added
+		}
+	}
+	return added
+}
+
+// addExpired adds addresses of a server past their TTL, when no others are known
+// and who could tell them is out of reach.
+func (t *task) addExpired(h *host) bool {
+	added := false
+	for _, typ := range t.it.families() {
+		addrs, state, _ := t.it.stored(t.reader, t.now(), h.name, typ)
+		if state != stale.Stale || !t.addAddresses(h, addrs) {
+			continue
+		}
+		added = true
+		for _, a := range addrs {
+			t.targets.old = append(t.targets.old, netip.AddrPortFrom(a.Unmap(), h.port))
+		}
 	}
 	return added
 }

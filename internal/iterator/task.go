@@ -61,11 +61,14 @@ type task struct {
 	min       minimiser
 	referrals int
 	aside     []cache.Entry
-	restarted bool         // the parent was asked again: once is all
-	avoid     dnsname.Name // the cut whose cached delegation is not to be used
-	noZones   bool         // the configured servers failed: resolve as usual
-	pinned    bool         // stay at this cut: a referral is a failure
-	priming   bool         // the question is the root's NS, the reply a delegation
+	restarted bool              // the parent was asked again: once is all
+	avoid     dnsname.Name      // the cut whose cached delegation is not to be used
+	noZones   bool              // the configured servers failed: resolve as usual
+	pinned    bool              // stay at this cut: a referral is a failure
+	priming   bool              // the question is the root's NS, the reply a delegation
+	lapsed    *cache.Delegation // past its TTL, below where the resolution began: for when who could renew it is out of reach
+	via       bool              // what is found is found through something past its TTL
+	stopped   bool              // nothing more is sent here: see Request.Stale
 
 	asked     event.Question // what the cut's servers are asked now
 	minimised bool
@@ -133,6 +136,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 	t.result.Aside = t.aside
 	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
 	t.result.Hindered = t.result.Failure != nil && t.targets.hindered
+	t.shorten(&t.result)
 	return t.result
 }
 
@@ -175,16 +179,23 @@ func (t *task) begin() state {
 	if t.noZones {
 		zone = nil
 	}
+	t.via = false
 	deleg, ok := t.it.cache.Closest(t.now(), anchor)
+	p := place{cut: dnsname.Root}
 	switch {
 	case zone != nil && (zone.Forward || !ok || len(deleg.Cut) <= len(zone.Name)):
-		t.enter(place{cut: zone.Name, zone: zone})
-		return gather
+		p = place{cut: zone.Name, zone: zone}
 	case ok:
-		t.enter(place{cut: deleg.Cut, deleg: deleg, cached: true})
-		return gather
+		p = place{cut: deleg.Cut, deleg: deleg, cached: true}
 	}
-	return prime
+	switch {
+	case t.lapses(anchor, p):
+	case p.deleg == nil && p.zone == nil:
+		return prime
+	default:
+		t.enter(p)
+	}
+	return gather
 }
 
 // enter moves to a cut.

@@ -18,6 +18,7 @@ import (
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -31,6 +32,7 @@ type world struct {
 	clock   *clock.Clock
 	it      *Iterator
 	opts    Options
+	stale   *stale.Rules // of the cache
 
 	mu      sync.Mutex
 	log     []string // "address name type"
@@ -145,7 +147,7 @@ func rdata(t wire.Type, data string) []byte {
 // start makes the iterator; call it in the bubble, after changing options.
 func (w *world) start() *world {
 	w.clock = clock.New()
-	w.cache = cache.New(cache.Options{Size: 8 << 20, MaxTTL: 7 * 24 * time.Hour, MaxNegativeTTL: time.Hour, FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1})
+	w.cache = cache.New(cache.Options{Size: 8 << 20, MaxTTL: 7 * 24 * time.Hour, MaxNegativeTTL: time.Hour, FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1, Stale: w.stale})
 	w.infra = infra.New(infra.Options{Explore: -1, Rand: rand.New(rand.NewPCG(3, 4)), IPv4: w.opts.IPv4, IPv6: w.opts.IPv6})
 	o := w.opts
 	o.Cache, o.Infra, o.Exchanger, o.Addresses, o.Clock = w.cache, w.infra, w, w, w.clock

@@ -1,0 +1,99 @@
+package infra
+
+import (
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+)
+
+// Trouble tells why nothing better than what is stored can be had of a cut now.
+type Trouble struct {
+	Failing bool // as a whole; otherwise all its servers are suspect
+	Refused bool // every server said REFUSED
+	Cause   *ede.Error
+	Since   clock.Mono
+	// Recovered comes without trouble: the cut was failing, and one of its silent
+	// servers was heard since. It is told once.
+	Recovered bool
+}
+
+// Trouble tells whether a cut is failing, or all its servers are suspect or
+// unreachable, families aside that are dead or not used. servers are all that
+// are known to serve the cut; without any only a failing cut is in trouble. It
+// is asked for every question that finds something stale: it allocates nothing.
+func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (Trouble, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var t Trouble
+	if c, ok := i.cuts.get(cut); ok {
+		c.recall(servers)
+		if i.revive(c); c.failing {
+			return Trouble{Failing: true, Refused: c.refused, Cause: c.cause, Since: c.since}, true
+		}
+		t.Recovered, c.back = c.back, false
+	}
+	last, lastHost, quiet := i.quiet(now, servers)
+	if quiet {
+		t.Cause, t.Since = last.blamed(lastHost), last.silentSince()
+	}
+	return t, quiet
+}
+
+// Quiet tells whether all of some servers are suspect or unreachable; false when
+// there are none.
+func (i *Infra) Quiet(now clock.Mono, servers []Candidate) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_, _, quiet := i.quiet(now, servers)
+	return quiet
+}
+
+// quiet gives with it the server that fell silent last. The lock is held.
+func (i *Infra) quiet(now clock.Mono, servers []Candidate) (last *address, host dnsname.Name, quiet bool) {
+	for k := range servers {
+		s := &servers[k]
+		key := unmap(s.Addr)
+		if i.family(key).off || i.avoided(key) {
+			continue
+		}
+		a, ok := i.addrs.peek(key)
+		if !ok || !a.mum(now) {
+			return nil, "", false
+		}
+		if last == nil || a.silentSince() > last.silentSince() {
+			last, host = a, s.Host
+		}
+	}
+	return last, host, last != nil
+}
+
+// mum tells that an address is suspect or unreachable.
+func (a *address) mum(now clock.Mono) bool { return a.health(now) >= silent }
+
+// silentSince is when what an address did not answer first was sent, or when it
+// was said to be unreachable.
+func (a *address) silentSince() clock.Mono {
+	if a.down || len(a.pending) == 0 {
+		return a.downSince
+	}
+	return a.pending[0]
+}
+
+// blamed is what clients are told of the silence of an address, under the name of
+// the server that it was first asked for as: others may have it too.
+func (a *address) blamed(host dnsname.Name) *ede.Error {
+	if a.muteCause == nil {
+		who := a.addr.Addr().String()
+		if a.addr.Port() != 53 {
+			who = a.addr.String()
+		}
+		if host != "" {
+			who = host.String() + " " + who
+		}
+		a.muteCause = &ede.Error{Code: ede.NoReachableAuthority, ID: "SUSP", Text: who + " does not answer"}
+		if a.down {
+			a.muteCause = &ede.Error{Code: ede.NetworkError, ID: "DOWN", Text: who + " cannot be reached: " + a.downText}
+		}
+	}
+	return a.muteCause
+}

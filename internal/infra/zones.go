@@ -1,0 +1,145 @@
+package infra
+
+import (
+	"slices"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/stale"
+)
+
+// ZoneHealth describes a cut, for people.
+type ZoneHealth struct {
+	Cut         dnsname.Name
+	Failing     bool // as a whole
+	Suspect     bool // not failing, but its servers do not answer: it is being rechecked
+	Cause       *ede.Error
+	Since       clock.Mono    // of Failing or Suspect
+	LastFailure clock.Mono    // when an attempt failed last, 0: none is remembered
+	Timeout     time.Duration // for clients, as learnt
+	Samples     int           // that it is learnt from
+	NextRecheck clock.Mono    // 0: none is planned
+}
+
+// Zones tells what is known of each cut that is failing, is rechecked, or was
+// resolved below, sorted by name. Bound: the tables'.
+func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
+	i.mu.Lock()
+	zones := map[dnsname.Name]*ZoneHealth{}
+	zone := func(cut dnsname.Name) *ZoneHealth {
+		z := zones[cut]
+		if z == nil {
+			z = &ZoneHealth{Cut: cut}
+			zones[cut] = z
+		}
+		return z
+	}
+	i.speeds.each(func(cut dnsname.Name, s *speed) bool {
+		z := zone(cut)
+		z.Timeout, z.Samples = s.learned(), s.n
+		return true
+	})
+	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
+		if i.revive(c); c.failing || c.last != 0 {
+			z := zone(cut)
+			z.Failing, z.Cause, z.Since, z.LastFailure = c.failing, c.cause, c.since, c.last
+		}
+		return true
+	})
+	i.plan.targets.each(func(_ targetKey, t *target) bool {
+		for k := range t.n {
+			i.rechecked(now, zone(t.ring[k].cut), t)
+		}
+		return true
+	})
+	i.mu.Unlock()
+	list := make([]ZoneHealth, 0, len(zones))
+	for _, z := range zones {
+		if z.Samples == 0 {
+			z.Timeout = stale.Learned(nil)
+		}
+		list = append(list, *z)
+	}
+	slices.SortFunc(list, func(a, b ZoneHealth) int { return dnsname.Compare(a.Cut, b.Cut) })
+	return list
+}
+
+// rechecked adds what a recheck's target tells of a zone.
+func (i *Infra) rechecked(now clock.Mono, z *ZoneHealth, t *target) {
+	a, ok := i.addrs.peek(t.key.addr)
+	mum := ok && a.mum(now)
+	if !mum && !z.Failing {
+		return // it is back: the plan does not know yet
+	}
+	if z.NextRecheck == 0 || t.due < z.NextRecheck {
+		z.NextRecheck = max(t.due, now)
+	}
+	if mum && !z.Failing {
+		z.Suspect, z.Since, z.Cause = true, max(z.Since, a.silentSince()), a.blamed("")
+	}
+}
+
+// CutMemory is what outlives a restart of what is known of a cut.
+type CutMemory struct {
+	Cut     dnsname.Name
+	Failing bool
+	Silent  bool // it fails because its servers do not answer
+	Refused bool
+	Cause   ede.Error
+	Since   clock.Mono      // zero or less: before this clock began
+	Samples []time.Duration // what useful resolutions took, the oldest first, at most 64
+}
+
+// Memory gives what should outlive a restart, the most recently used first.
+func (i *Infra) Memory() []CutMemory {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	at := map[dnsname.Name]int{}
+	var list []CutMemory
+	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
+		if i.revive(c); c.failing {
+			m := CutMemory{Cut: cut, Failing: true, Silent: c.mute, Refused: c.refused, Since: c.since}
+			if c.cause != nil {
+				m.Cause = *c.cause
+			}
+			at[cut] = len(list)
+			list = append(list, m)
+		}
+		return true
+	})
+	i.speeds.each(func(cut dnsname.Name, s *speed) bool {
+		k, ok := at[cut]
+		if !ok {
+			k = len(list)
+			list = append(list, CutMemory{Cut: cut})
+		}
+		list[k].Samples = slices.Clone(s.samples(new([stale.SamplesKept]time.Duration)))
+		return true
+	})
+	return list
+}
+
+// Restore takes what Memory gave before a restart. What was learnt meanwhile
+// stays. A cut that failed is in trouble until it is rechecked, which is at once
+// when somebody wants it.
+func (i *Infra) Restore(list []CutMemory) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for k := len(list) - 1; k >= 0; k-- { // the most recently used last
+		m := &list[k]
+		if _, known := i.cuts.peek(m.Cut); m.Failing && !known {
+			c := i.cut(m.Cut)
+			cause := m.Cause
+			c.failing, c.mute, c.refused, c.cause, c.since, c.gap = true, m.Silent, m.Refused, &cause, m.Since, backoffFirst
+		}
+		if _, known := i.speeds.peek(m.Cut); len(m.Samples) > 0 && !known {
+			s := new(speed)
+			for _, took := range m.Samples[max(0, len(m.Samples)-len(s.took)):] {
+				s.add(took)
+			}
+			i.speeds.put(clone(m.Cut), s)
+		}
+	}
+}

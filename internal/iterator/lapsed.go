@@ -1,0 +1,89 @@
+package iterator
+
+import (
+	"context"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/wire"
+)
+
+// A delegation past its TTL leads on while whoever could renew it is out of
+// reach: at once when the servers above are known to be in trouble, else when the
+// attempt at them fails. A parent that answers ends that: its referral replaces
+// the delegation, its denial drops it with all that is beneath. What is found so
+// lives no longer than a stale answer does.
+
+// lapses looks for such a delegation below where a resolution would begin, and
+// goes there if it is to be used at once.
+func (t *task) lapses(anchor dnsname.Name, p place) bool {
+	t.lapsed = nil
+	if p.zone != nil && p.zone.Forward {
+		return false
+	}
+	now := t.now()
+	d, ok := t.it.cache.Lapsed(now, anchor)
+	if !ok || !d.Cut.Below(p.cut) {
+		return false
+	}
+	t.lapsed = d
+	s := t.it.seat(now, p.cut)
+	if _, bad := t.it.troubleAt(now, s); !bad {
+		return false
+	}
+	t.it.askBehind(s, d.Cut)
+	t.throughLapsed()
+	return true
+}
+
+// useLapsed goes to the delegation past its TTL after the attempt above it
+// failed, once.
+func (t *task) useLapsed() bool {
+	if t.lapsed == nil || t.pinned || !t.lapsed.Cut.Below(t.place.cut) {
+		return false
+	}
+	t.throughLapsed()
+	return true
+}
+
+func (t *task) throughLapsed() {
+	d := t.lapsed
+	t.lapsed, t.via = nil, true
+	t.enter(place{cut: d.Cut, deleg: d, cached: true})
+}
+
+// shorten bounds the lifetime of what was found through something past its TTL.
+func (t *task) shorten(r *Result) {
+	if !t.via {
+		return
+	}
+	r.Lapsed = true
+	for _, list := range [...][]cache.Entry{r.Entries, r.Aside} {
+		for i := range list {
+			e := &list[i]
+			most := t.it.answerTTL(e.Name)
+			e.TTL, e.Set.TTL = min(e.TTL, most), min(e.Set.TTL, most)
+		}
+	}
+}
+
+// askBehind asks one of the servers of a cut in trouble for a delegation of
+// theirs, once a second for all who want one. Nobody waits for it: what it learns
+// is for the next. It takes no longer than a check.
+func (it *Iterator) askBehind(s *seat, cut dnsname.Name) {
+	now := it.clock.Now()
+	if len(s.servers) == 0 || !it.infra.Turn(now, s.cut) {
+		return
+	}
+	r := infra.Recheck{
+		Cut: s.cut, Server: s.servers[it.pick(len(s.servers))], RD: s.zone != nil && s.zone.Forward,
+		Question: event.Question{Name: cut, Type: wire.TypeNS}, Nth: 1,
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), checkLast)
+		defer cancel()
+		it.Recheck(ctx, r)
+	}()
+}

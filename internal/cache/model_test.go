@@ -301,11 +301,11 @@ func removeSome(t *testing.T, r *rand.Rand, c *Cache, m *model, now clock.Mono, 
 		})
 	case "FlushStale":
 		got.n = c.FlushStale(now)
-		got.least, _ = m.drop(now, func(e *Entry) bool { return now >= e.Expiry })
+		got.least, _ = m.drop(now, func(e *Entry) bool { return now >= e.Expiry && now < e.StaleUntil })
 		got.most = got.least
 	case "FlushNegative":
 		got.n = c.FlushNegative(now)
-		got.least, _ = m.drop(now, func(e *Entry) bool { return e.Kind != Data })
+		got.least, _ = m.drop(now, func(e *Entry) bool { return e.Kind != Data && now < e.StaleUntil })
 		got.most = got.least
 	}
 	if got.n < got.least || got.n > got.most {

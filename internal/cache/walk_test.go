@@ -165,7 +165,7 @@ func TestWalkTellsWhatIsHot(t *testing.T) {
 	if got := hot(); got != [3]uint8{0, 1, 2} {
 		t.Errorf("asked for not at all, once and twice: %v", got)
 	}
-	fill(t, c, at(0), "flood", 300, n)
+	fill(t, c, at(0), "flood", 300, n+n/10)
 	if got := hot(); got[2] <= markFreq || got[1] <= markFreq {
 		t.Errorf("in the main queue: %v", got)
 	}

@@ -93,7 +93,7 @@ func root() *command {
 	return &command{
 		name:  "lastgood",
 		short: "a recursive DNS resolver that says why when it cannot answer",
-		sub:   []*command{serveCommand(), labCommand(), queryCommand(), configCommand(), completionCommand(), versionCommand()},
+		sub:   []*command{serveCommand(), labCommand(), queryCommand(), cacheCommand(), zonesCommand(), configCommand(), completionCommand(), versionCommand()},
 	}
 }
 

@@ -72,15 +72,22 @@ func bashCompletion() string {
 
 func fishCompletion() string {
 	var b strings.Builder
+	offer := func(seen string, words []string) {
+		for _, w := range words {
+			kind := "-a"
+			option, flagged := strings.CutPrefix(w, "--")
+			if flagged {
+				kind, w = "-l", option
+			}
+			fmt.Fprintf(&b, "complete -c lastgood -n '%s' %s %s\n", seen, kind, w)
+		}
+	}
 	for _, c := range root().sub {
 		fmt.Fprintf(&b, "complete -c lastgood -n __fish_use_subcommand -a %s -d %q\n", c.name, c.short)
-		for _, w := range words(c) {
-			flagged, option := strings.CutPrefix(w, "--")
-			if option {
-				fmt.Fprintf(&b, "complete -c lastgood -n '__fish_seen_subcommand_from %s' -l %s\n", c.name, flagged)
-			} else {
-				fmt.Fprintf(&b, "complete -c lastgood -n '__fish_seen_subcommand_from %s' -a %s\n", c.name, w)
-			}
+		seen := "__fish_seen_subcommand_from " + c.name
+		offer(seen, words(c))
+		for _, s := range c.sub {
+			offer(seen+"; and __fish_seen_subcommand_from "+s.name, words(s))
 		}
 	}
 	return b.String()

@@ -56,7 +56,7 @@ The exit code is 0 when there is an answer (NOERROR or NXDOMAIN), 1 otherwise.`,
 }
 
 func runQuery(ctx context.Context, e *env, o *queryOptions, args []string) error {
-	name, typ, err := readQuestion(args)
+	name, typ, err := readQuestion("query", args)
 	if err != nil {
 		return err
 	}
@@ -98,9 +98,9 @@ func runQuery(ctx context.Context, e *env, o *queryOptions, args []string) error
 
 // readQuestion reads NAME [TYPE], in either order as dig does when the first
 // can only be a type.
-func readQuestion(args []string) (dnsname.Name, wire.Type, error) {
+func readQuestion(command string, args []string) (dnsname.Name, wire.Type, error) {
 	if len(args) == 0 || len(args) > 2 {
-		return "", 0, usagef("give a name and perhaps a type: lastgood query NAME [TYPE]")
+		return "", 0, usagef("give a name and perhaps a type: lastgood %s NAME [TYPE]", command)
 	}
 	typ := wire.TypeA
 	if len(args) == 2 {
@@ -109,11 +109,8 @@ func readQuestion(args []string) (dnsname.Name, wire.Type, error) {
 			return "", 0, usagef("%v", err)
 		}
 	}
-	name, err := dnsname.Parse(args[0])
-	if err != nil {
-		return "", 0, usagef("%q is no domain name: %v", args[0], err)
-	}
-	return name, typ, nil
+	name, err := readName(args[0])
+	return name, typ, err
 }
 
 // serverAddress reads an address with or without a port; 53 is the default.

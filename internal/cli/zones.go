@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"lastgood/internal/control"
+)
+
+func zonesCommand() *command {
+	return &command{
+		name: "zones", args: "[options]", short: "show how the zones' servers are, as a running server knows them",
+		long: `The zones that something is known of. suspect: none of a zone's servers answers
+just now; failing: whole attempts failed, or several names did. Such a zone is
+not waited for: clients get the last good answers at once. The client timeout
+is how long a client of a healthy zone waits before it gets one; it is learned
+from the last 64 resolutions, and 500ms below 16 samples.`,
+		example: []string{"lastgood zones", "lastgood zones --json"},
+		flags: func(fs *flag.FlagSet) any {
+			o := new(controlOptions)
+			o.register(fs)
+			return o
+		},
+		run: func(ctx context.Context, e *env, opts any, args []string) error {
+			if len(args) > 0 {
+				return usagef("zones takes no argument %q", args[0])
+			}
+			var list control.ZoneList
+			return opts.(*controlOptions).show(ctx, e, "/api/v1/zones", nil, &list, func(w io.Writer) { printZones(w, &list, time.Now()) })
+		},
+	}
+}
+
+// printZones writes the table.
+func printZones(w io.Writer, list *control.ZoneList, now time.Time) {
+	if list.Offline {
+		fmt.Fprintf(w, "no name server at all has answered for %s: it seems that this machine's own network is down\n\n", span(now.Sub(list.OfflineSince)))
+	}
+	if len(list.Zones) == 0 {
+		fmt.Fprintln(w, "nothing is known of any zone yet")
+		return
+	}
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "ZONE\tSTATE\tSINCE\tCLIENT TIMEOUT\tLAST FAILURE\tNEXT RECHECK\tCAUSE")
+	for _, z := range list.Zones {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable([]byte(z.Zone)), printable([]byte(z.State)),
+			since(now, z.Since, " ago"), timeoutText(&z), since(now, z.LastFailure, " ago"), until(now, z.NextRecheck), orDash(printable([]byte(z.Cause))))
+	}
+	table.Flush()
+}
+
+func timeoutText(z *control.Zone) string {
+	text := (time.Duration(z.ClientTimeout) * time.Millisecond).String()
+	if z.ClientTimeout != z.Learned {
+		return text + " (configured)"
+	}
+	return fmt.Sprintf("%s (%d sample%s)", text, z.Samples, plural(z.Samples))
+}
+
+func since(now, t time.Time, suffix string) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return span(now.Sub(t)) + suffix
+}
+
+func until(now, t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	if !t.After(now) {
+		return "now"
+	}
+	return "in " + span(t.Sub(now))
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

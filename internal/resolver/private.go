@@ -153,21 +153,27 @@ func (p *privateNets) strip(t wire.Type, data rrset.Packed) rrset.Packed {
 // nobody. Name servers' addresses, which no client sees, are
 // `recursion.do-not-query`'s business.
 func (t *trail) protect(a *Answer) {
-	p := t.r.private
-	last := &a.Chain[len(a.Chain)-1]
-	e := &last.Entry
-	if p == nil || t.job.depth > 0 || e.Kind != cache.Data || !concerns(e.Type) || !p.found(e.Type, e.Set.Data) {
+	if !t.hides(a.Chain) {
 		return
 	}
-	if (a.Chain[0].local || p.trusts(t.q.Name)) && (last.local || p.trusts(e.Name)) {
-		return
-	}
+	p, e := t.r.private, &a.Chain[len(a.Chain)-1].Entry
 	t.r.stats.private.Add(1)
 	a.Errors = append(a.Errors, errPrivate())
 	e.Set.Data, e.Set.Sigs = p.strip(e.Type, e.Set.Data), nil
 	if e.Set.Empty() {
 		e.Kind, e.Proof = cache.NoData, nil
 	}
+}
+
+// hides tells whether a chain's end has addresses that are to be removed.
+func (t *trail) hides(chain []Hop) bool {
+	p := t.r.private
+	last := &chain[len(chain)-1]
+	e := &last.Entry
+	if p == nil || t.job.depth > 0 || e.Kind != cache.Data || !concerns(e.Type) || !p.found(e.Type, e.Set.Data) {
+		return false
+	}
+	return !((chain[0].local || p.trusts(t.q.Name)) && (last.local || p.trusts(e.Name)))
 }
 
 func errPrivate() *ede.Error {

@@ -19,6 +19,7 @@ type Error struct {
 	Text      string // short prose for people
 	Err       error  // what the network said, or nil
 	lives     bool
+	untrusted bool
 }
 
 // Error gives server, transport and cause.
@@ -32,6 +33,9 @@ func (e *Error) Error() string {
 
 // Unwrap gives what the network said.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Untrusted tells that who was reached over TLS did not prove to be the server.
+func (e *Error) Untrusted() bool { return e.untrusted }
 
 // Outcome is the error in the taxonomy of package event.
 func (e *Error) Outcome() event.Outcome { return e.Result }
@@ -48,8 +52,14 @@ func (x *exchange) fail(result event.Outcome, text string, err error) *Error {
 // first: it is what made the socket fail.
 func (x *exchange) netFail(ctx context.Context, doing string, err error) *Error {
 	var e *Error
+	var d *distrust
 	switch {
 	case errors.As(err, &e):
+		return e
+	case errors.As(err, &d):
+		e = x.fail(event.Unreachable, d.text, nil)
+		e.untrusted = true
+		x.u.opt.Infra.Unreachable(x.u.opt.Clock.Now(), x.q.Server, d.text, false)
 		return e
 	case ctx.Err() != nil:
 		return x.fail(event.Timeout, doing+": no reply", context.Cause(ctx))
@@ -78,7 +88,7 @@ func (x *exchange) condemns(err error) bool {
 // declined tells that the other side of a connection did not want it, or hung
 // up: somebody is there.
 func declined(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, syscall.ECONNREFUSED)
 }
 

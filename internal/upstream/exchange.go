@@ -45,10 +45,13 @@ type arrival struct {
 func (x *exchange) begin() {
 	can := x.u.opt.Infra.Capability(x.u.opt.Clock.Now(), x.q.Server)
 	edns := can.EDNS != infra.EDNSBroken
+	tls := x.q.TLS != ""
+	x.q.TCP = x.q.TCP || tls
 	x.plan = plan{
+		tls:     tls,
 		tcp:     x.q.TCP || can.TCP,
 		edns:    edns,
-		cookies: edns && x.u.opt.Cookies && !can.NoCookies,
+		cookies: edns && x.u.opt.Cookies && !can.NoCookies && !tls, // nobody can forge there
 		mixed:   x.u.opt.CaseRandomisation && !can.ManglesCase,
 	}
 	x.byHabit = can.TCP && !x.q.TCP
@@ -118,6 +121,9 @@ func (x *exchange) overBudget() *Error {
 func (x *exchange) once(ctx context.Context) (arrival, *Error) {
 	if !x.plan.tcp {
 		return x.udp(ctx)
+	}
+	if x.plan.tls {
+		return x.tls(ctx)
 	}
 	if x.miscased || x.held != nil || x.byHabit {
 		// TCP is a check here, there is a way without it.

@@ -86,8 +86,8 @@ func inBubble(t *testing.T, change func(*Options), h handler, test func(e *env))
 		test(e)
 		e.u.Close()
 		synctest.Wait()
-		if s := e.u.Stats(); s.Sockets != 0 || s.Lingering != 0 || s.Idle != 0 {
-			t.Errorf("left behind: %d sockets, %d lingering, %d idle", s.Sockets, s.Lingering, s.Idle)
+		if s := e.u.Stats(); s.Sockets != 0 || s.Lingering != 0 || s.Idle != 0 || s.TLS != 0 || s.Waiting != 0 {
+			t.Errorf("left behind: %d sockets, %d lingering, %d idle, %d over TLS with %d questions", s.Sockets, s.Lingering, s.Idle, s.TLS, s.Waiting)
 		}
 		e.net.Close()
 	})
@@ -187,7 +187,10 @@ func (e *env) exchange(wait time.Duration, q iterator.Query) (iterator.Reply, er
 	if !q.Server.IsValid() {
 		q.Server = serverAddr
 	}
-	q.Name, q.Type = asked, wire.TypeA
+	if q.Name == "" {
+		q.Name = asked
+	}
+	q.Type = wire.TypeA
 	if q.Budget == nil {
 		q.Budget = iterator.NewBudget(50, 1<<20)
 	}

@@ -13,6 +13,7 @@ import (
 
 // plan is how to send the question next.
 type plan struct {
+	tls     bool // then tcp too
 	tcp     bool
 	edns    bool
 	cookies bool // only with edns
@@ -20,14 +21,17 @@ type plan struct {
 }
 
 func (p plan) transport() event.Transport {
-	if p.tcp {
+	switch {
+	case p.tls:
+		return event.TLS
+	case p.tcp:
 		return event.TCP
 	}
 	return event.UDP
 }
 
 // message is a question as sent: at most 12+255+4 octets and an OPT record of
-// 11+4+40.
+// 11+4+40, or over TLS 11+4 and the padding.
 type message struct {
 	id       uint16
 	question []byte // the question section in msg
@@ -58,7 +62,7 @@ func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
 	qend := b.Len()
 	m.cookies = false
 	if p.edns {
-		var opts [4 + 40]byte
+		var opts [4 + 4 + padTo]byte // a cookie is less
 		e := wire.EDNS{UDPSize: uint16(u.opt.UDPSize), DO: u.opt.DNSSEC}
 		if p.cookies {
 			m.cookies = true
@@ -66,11 +70,34 @@ func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
 			data := append(m.cookie.Client[:len(m.cookie.Client):len(m.cookie.Client)], m.cookie.Server()...)
 			e.Options = wire.AppendOption(opts[:0], wire.OptionCookie, data)
 		}
+		if p.tls {
+			// We would hear how long the connection may be kept (RFC 7828 §3.2.1).
+			e.Options = pad(wire.AppendOption(opts[:0], wire.OptionKeepalive, nil), b.Len()+optLen)
+		}
 		b.OPT(e, 0)
 	}
 	binary.BigEndian.PutUint16(m.space[:], uint16(b.Len()))
 	m.msg = b.Bytes()[2:]
 	m.question = m.msg[wire.HeaderLen:qend]
+}
+
+const (
+	padTo  = 128 // RFC 8467 §4.1
+	optLen = 11  // of an OPT record without options
+)
+
+// pad appends padding to the last options of a message that is so long without
+// them (RFC 7830), that its length may tell little of the name.
+func pad(options []byte, length int) []byte {
+	var zeros [padTo]byte
+	over := (length + len(options) + 4) % padTo
+	return wire.AppendOption(options, wire.OptionPadding, zeros[:(padTo-over)%padTo])
+}
+
+// number gives a composed message another id.
+func (m *message) number(id uint16) {
+	m.id = id
+	binary.BigEndian.PutUint16(m.msg, id)
 }
 
 // framed is the message with its length before it (RFC 1035 §4.2.2).

@@ -15,6 +15,8 @@ type counters struct {
 	floods, truncated, ednsFallbacks, badCookie, cookieMissing atomic.Uint64
 	tcpOpened, tcpReused, tcpStale, garbage, tooLarge          atomic.Uint64
 	budgetRefused, forbidden, socketBound, localErrors, shed   atomic.Uint64
+	sentTLS, tlsOpened, tlsResumed, tlsReused, tlsStale        atomic.Uint64
+	tlsStalled, tlsFailed, tlsFull                             atomic.Uint64
 	failed                                                     [outcomes]atomic.Uint64
 }
 
@@ -38,9 +40,9 @@ func (c *counters) count(f fit) {
 // from a wrong address or to a wrong port are dropped by the kernel, for the
 // sockets are connected, and not counted here.
 type Stats struct {
-	SentUDP, SentTCP uint64 // questions that left
-	Replies          uint64 // that belong to their question, truncated and broken ones too
-	Late             uint64 // of those, after their exchange had ended
+	SentUDP, SentTCP, SentTLS uint64 // questions that left
+	Replies                   uint64 // that belong to their question, truncated and broken ones too
+	Late                      uint64 // of those, after their exchange had ended
 
 	WrongShort    uint64 // no header, no response, or another opcode
 	WrongID       uint64
@@ -59,6 +61,14 @@ type Stats struct {
 	Garbage       uint64 // malformed replies
 	TooLarge      uint64 // beyond MaxBytes
 
+	TLSOpened  uint64 // handshakes that ended well
+	TLSResumed uint64 // of those, with a session from before
+	TLSReused  uint64 // questions that went over a connection that was open
+	TLSStale   uint64 // questions sent again, their connection having ended
+	TLSStalled uint64 // connections given no more questions, for no replies came
+	TLSFailed  uint64 // handshakes that failed: wrong certificate, or no TLS
+	TLSFull    uint64 // not sent, all connections with the server having as many questions as they may
+
 	BudgetRefused uint64           // not sent, the work budget being used up
 	Forbidden     uint64           // not sent, do-not-query
 	SocketBound   uint64           // not sent, MaxSockets being open
@@ -69,6 +79,8 @@ type Stats struct {
 	Sockets   int // open now, idle connections and late ones included
 	Lingering int // of those, waiting for late replies
 	Idle      int // of those, connections kept for the next question
+	TLS       int // of those, over TLS, idle or not
+	Waiting   int // questions on those over TLS without a reply
 }
 
 // Stats gives the counts.
@@ -84,7 +96,11 @@ func (u *Upstream) Stats() Stats {
 		BudgetRefused: c.budgetRefused.Load(), Forbidden: c.forbidden.Load(), SocketBound: c.socketBound.Load(),
 		LocalErrors: c.localErrors.Load(), Shed: c.shed.Load(),
 		Sockets: int(u.sockets.Load()), Lingering: int(u.lingers.Load()), Idle: u.pool.len(),
+		SentTLS: c.sentTLS.Load(), TLSOpened: c.tlsOpened.Load(), TLSResumed: c.tlsResumed.Load(),
+		TLSReused: c.tlsReused.Load(), TLSStale: c.tlsStale.Load(), TLSStalled: c.tlsStalled.Load(),
+		TLSFailed: c.tlsFailed.Load(), TLSFull: c.tlsFull.Load(),
 	}
+	s.TLS, s.Waiting = u.tls.stats()
 	for k := range s.Failed {
 		s.Failed[k] = c.failed[k].Load()
 	}

@@ -106,6 +106,16 @@ func (x *exchange) talk(c net.Conn, at clock.Mono) (arrival, error) {
 	}
 	now := x.u.opt.Clock.Now()
 	x.u.opt.Infra.Answered(now, x.q.Server, 0)
+	got, failure := x.take(msg, at, now)
+	if failure != nil {
+		return arrival{}, failure
+	}
+	return got, nil
+}
+
+// take makes what it is of a message that came over a connection to a question
+// sent at the given time.
+func (x *exchange) take(msg []byte, at, now clock.Mono) (arrival, *Error) {
 	v, f := x.m.match(msg)
 	x.u.counts.count(f)
 	if f == wrongCase { // over TCP it may be handed out, if it is whole
@@ -119,7 +129,7 @@ func (x *exchange) talk(c net.Conn, at clock.Mono) (arrival, error) {
 	}
 	x.u.counts.replies.Add(1)
 	return arrival{
-		reply: iterator.Reply{View: v, Transport: event.TCP, RTT: max(now.Sub(at), 1), At: now},
+		reply: iterator.Reply{View: v, Transport: x.plan.transport(), RTT: max(now.Sub(at), 1), At: now},
 		fit:   f,
 	}, nil
 }

@@ -10,6 +10,11 @@
 // that refuse EDNS, cookies and servers that mangle the case are dealt with
 // here and remembered in infra.
 //
+// Over TLS (RFC 7858) a server is authenticated by the name that the question
+// came with, on the word of the system's roots or of those given for its zone
+// (the strict profile of RFC 8310). Connections are kept and shared, questions
+// padded; nothing that is to go over TLS ever goes in the clear.
+//
 // A cold question's cost is mostly here. On Linux sockets are made of bare system
 // calls, eight a question with sending and closing, and one goroutine tells
 // those who wait that there is something to read (see datagram and poller); and
@@ -22,12 +27,14 @@ package upstream
 
 import (
 	"context"
+	"crypto/x509"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
@@ -56,6 +63,10 @@ type Options struct {
 	Cookies           bool // RFC 7873, RFC 9018
 	DoNotQuery        []netip.Prefix
 
+	// TLSRoots are who may sign the certificates of the servers of a zone, by zone
+	// (the system's roots).
+	TLSRoots map[dnsname.Name]*x509.CertPool
+
 	MaxSockets    int           // open at once, UDP and TCP (4096); beyond, queries fail and are counted
 	SpoofNearMiss int           // wrong replies to one question until it goes to TCP (10)
 	TCPIdle       time.Duration // how long a connection is kept for the next question (5 s); negative: not at all
@@ -66,7 +77,7 @@ type Options struct {
 }
 
 // Upstream is safe for concurrent use. It starts no goroutine but one that
-// watches the sockets, those of exchanges that outlive the patience of their
+// watches the sockets, two for each connection over TLS, those of exchanges that outlive the patience of their
 // caller (ExchangeFor), which end with its context, and those that wait for late
 // replies, 2 s each and at most a quarter of MaxSockets; Close ends the others.
 type Upstream struct {
@@ -75,6 +86,7 @@ type Upstream struct {
 	lingers   atomic.Int64
 	lates     lates
 	pool      *pool
+	tls       tlsPool
 	buffers   sync.Pool       // of *[maxUDPSize+1]byte: lent to a reading socket, given back when it closes
 	exchanges sync.Pool       // of *exchange
 	lifetime  context.Context // ends with Close
@@ -110,6 +122,7 @@ func New(o Options) *Upstream {
 	u.buffers.New = func() any { return new([maxUDPSize + 1]byte) }
 	u.exchanges.New = func() any { return new(exchange) }
 	u.lifetime, u.end = context.WithCancel(context.Background())
+	u.tls.u = u
 	return u
 }
 
@@ -120,6 +133,7 @@ func (u *Upstream) Close() {
 	for _, c := range u.pool.close() {
 		u.hangUp(c)
 	}
+	u.tls.close()
 	if d, ok := u.opt.Network.(datagramDialer); ok {
 		d.close()
 	}
@@ -165,8 +179,11 @@ func (u *Upstream) acquire() bool {
 		return true
 	}
 	u.sockets.Add(-1)
-	if c := u.pool.shed(); c != nil {
+	c := u.pool.shed()
+	if c != nil {
 		u.hangUp(c)
+	}
+	if c != nil || u.tls.shed() {
 		if u.sockets.Add(1) <= most {
 			return true
 		}

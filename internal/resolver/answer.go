@@ -18,6 +18,7 @@ type Answer struct {
 	Local  bool         // from the resolver's own names
 	At     clock.Mono   // the moment that the TTLs are told for
 	DO     bool         // with signatures and proofs
+	Stale  bool         // a hop is past its TTL (RFC 8767)
 }
 
 // Hop is one step of a chain: an entry, and for a DNAME the alias that it
@@ -27,8 +28,10 @@ type Hop struct {
 	Alias  dnsname.Name // owner of the synthesised CNAME, "" when Entry is no DNAME
 	Target dnsname.Name // where an alias leads, "" at the chain's end
 
-	local   bool // from the configuration
-	refused bool // by it: the end of a chain that is not answered
+	local   bool   // from the configuration
+	refused bool   // by it: the end of a chain that is not answered
+	stale   bool   // past its TTL
+	told    uint32 // the TTL that a stale hop is told with
 }
 
 // TTL is what is left of an entry's life at a moment, in seconds, rounded up:
@@ -39,6 +42,15 @@ func ttlAt(e *cache.Entry, now clock.Mono) uint32 {
 		return 0
 	}
 	return uint32((left + 999_999_999) / 1_000_000_000)
+}
+
+// ttl is what a hop's records are told with, in seconds: what is left of a fresh
+// one's life, and of a stale one what the policy says.
+func (a *Answer) ttl(h *Hop) uint32 {
+	if h.stale {
+		return h.told
+	}
+	return ttlAt(&h.Entry, a.At)
 }
 
 // Write adds the answer's records behind the question that stands in b: whole
@@ -69,7 +81,7 @@ func (a *Answer) Write(b *wire.Builder) Outcome {
 func (a *Answer) writeHop(b *wire.Builder, i int) bool {
 	h := &a.Chain[i]
 	e := &h.Entry
-	ttl := ttlAt(e, a.At)
+	ttl := a.ttl(h)
 	if e.Kind == cache.Data && !a.hasSet(i, &e.Set) && !writeSet(b, wire.AnswerSection, &e.Set, ttl, a.DO) {
 		return false
 	}
@@ -81,7 +93,7 @@ func (a *Answer) writeHop(b *wire.Builder, i int) bool {
 // better names by one record.
 func (a *Answer) writeProof(b *wire.Builder, i int) bool {
 	e := &a.Chain[i].Entry
-	ttl := ttlAt(e, a.At)
+	ttl := a.ttl(&a.Chain[i])
 	for j := range e.Proof {
 		p := &e.Proof[j]
 		if proofWanted(p.Type, a.DO) && !a.hasProof(i, p) && !writeSet(b, wire.AuthoritySection, p, ttl, a.DO) {

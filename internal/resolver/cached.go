@@ -36,6 +36,9 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		if last && hit.Kind() == cache.Data && r.hides(q, name, &hit) {
 			break
 		}
+		if r.prefetches != nil && q.RD && hit.Due() {
+			r.offer(&hit, name, q.Type)
+		}
 		fits = fits && writeHit(b, name, &hit, q)
 		if last {
 			return Outcome{Rcode: rcodeOf(hit.Kind()), Truncated: !fits}, true

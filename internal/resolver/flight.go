@@ -31,6 +31,9 @@ type flight struct {
 	req     iterator.Request
 	parent  event.FlightID
 	started clock.Mono
+	alone   bool  // nobody waited when it began: it refreshes what there is
+	early   bool  // and what there is is fresh still
+	ramp    *ramp // the slow start that it is counted in, nil for none
 
 	// Guarded by flights.mu.
 	waiters int
@@ -53,6 +56,8 @@ type flights struct {
 	next event.FlightID
 	max  int
 
+	ramps *ramps // which refreshes pass
+
 	landed  atomic.Uint64  // flights that ended, their outcome stored
 	closed  bool           // no flight starts any more
 	running sync.WaitGroup // of the flights' goroutines, added to under mu
@@ -61,7 +66,7 @@ type flights struct {
 }
 
 func newFlights(max int) *flights {
-	return &flights{open: map[flightKey]*flight{}, byID: map[event.FlightID]*flight{}, max: max}
+	return &flights{open: map[flightKey]*flight{}, byID: map[event.FlightID]*flight{}, max: max, ramps: newRamps()}
 }
 
 // job is on whose behalf a flight is wanted.
@@ -71,38 +76,35 @@ type job struct {
 	depth  int
 	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
 	seen   uint64     // flights.landed before the cache was asked
+
+	stale bool         // there is a last good answer
+	alone bool         // nobody waits
+	early bool         // what there is is fresh still
+	cut   dnsname.Name // the zone that a refresh is for, "" when it is none
+	ramp  *ramp        // the zone's slow start, when that has let it pass already
 }
 
 // board returns the flight for a key, a new one (fresh true) or one that is
-// under way, and enters the wait in the graph. The caller must call leave.
+// under way, and enters the wait in the graph. The caller must call leave,
+// unless it does not wait (j.alone): then there is no flight when one is under way.
 func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh bool, err error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	from := fs.byID[j.from]
 	f = fs.open[key]
-	if f != nil && from != nil && reaches(f, from, map[*flight]bool{}) {
+	switch {
+	case f == nil:
+		if f, err = fs.begin(key, j, now); err != nil || j.alone {
+			return f, err == nil, err
+		}
+		fresh = true
+	case j.alone:
+		return nil, false, errUnderWay
+	case from != nil && reaches(f, from, map[*flight]bool{}):
 		from.cramped = true
 		fs.loops++
 		return nil, false, iterator.ErrLoop
-	}
-	if f == nil {
-		if fs.closed {
-			return nil, false, errClosing
-		}
-		if len(fs.open) >= fs.max {
-			fs.refused++
-			return nil, false, errTooManyFlights
-		}
-		fs.next++
-		f = &flight{
-			key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-			recheck: fs.landed.Load() != j.seen,
-			req:     iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget},
-		}
-		fs.open[key], fs.byID[f.req.Flight] = f, f
-		fresh = true
-		fs.running.Add(1)
-	} else {
+	default:
 		fs.joined++
 	}
 	f.waiters++
@@ -110,6 +112,57 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 		from.waits[f]++
 	}
 	return f, fresh, nil
+}
+
+// begin makes a flight and puts it on the table. The lock is held.
+func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) {
+	switch {
+	case fs.closed:
+		return nil, errClosing
+	case len(fs.open) >= fs.max:
+		fs.refused++
+		return nil, errTooManyFlights
+	case j.early && len(fs.open) >= fs.max/2:
+		return nil, errTooManyFlights
+	}
+	if j.ramp == nil && j.cut != "" {
+		var ok bool
+		if j.ramp, ok = fs.ramps.admit(now, j.cut, key); !ok {
+			return nil, errCrowded
+		}
+	}
+	fs.next++
+	f := &flight{
+		key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
+		alone: j.alone, early: j.early, ramp: j.ramp, recheck: fs.landed.Load() != j.seen,
+		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
+	}
+	fs.open[key], fs.byID[f.req.Flight] = f, f
+	fs.running.Add(1)
+	return f, nil
+}
+
+// underWay tells when the flight for a key began, if there is one.
+func (fs *flights) underWay(key flightKey) (since clock.Mono, ok bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f := fs.open[key]
+	if f == nil {
+		return 0, false
+	}
+	return f.started, true
+}
+
+// enter lets something run that close waits for as for a flight, which must
+// call running.Done. False: nothing starts any more.
+func (fs *flights) enter() bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.closed {
+		return false
+	}
+	fs.running.Add(1)
+	return true
 }
 
 // close lets no flight start any more and waits until the last has ended.
@@ -174,33 +227,45 @@ func reaches(from, to *flight, seen map[*flight]bool) bool {
 	return false
 }
 
-// fly resolves one hop on behalf of j: it joins the flight under way or starts
-// one, and waits for its end or for ctx's. started tells which it was.
-func (r *Resolver) fly(ctx context.Context, key flightKey, j job) (res iterator.Result, started bool, err error) {
-	now := r.clock.Now()
-	if j.until != 0 && j.until < now.Add(r.deadline) { // a flight may take longer than the client waits
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, j.until.Sub(now), errDeadline)
-		defer cancel()
-	}
+// board takes a place in the flight for a question on behalf of j: in the one
+// under way, or in one that begins with it (fresh). Who got one must leave it.
+func (r *Resolver) board(ctx context.Context, key flightKey, j job) (f *flight, fresh bool, err error) {
 	if ctx.Err() != nil { // whoever wanted it is gone: a flight would be work for nobody
-		return iterator.Result{}, false, context.Cause(ctx)
+		return nil, false, context.Cause(ctx)
 	}
-	f, fresh, err := r.flights.board(key, j, now)
-	if err != nil {
-		return iterator.Result{}, false, err
+	now := r.clock.Now()
+	if j.until != 0 && j.until <= now {
+		return nil, false, errDeadline
 	}
-	defer r.flights.leave(f, j)
+	f, fresh, err = r.flights.board(key, j, now)
 	if fresh {
 		r.crew.Go(func() { r.run(f) })
 	}
+	return f, fresh, err
+}
+
+// await waits for a flight's end: no longer than the client of j does, and with
+// errWaited until a moment at most, 0 for none.
+func (r *Resolver) await(ctx context.Context, f *flight, j job, until clock.Mono) error {
+	now, late := r.clock.Now(), errWaited
+	if j.until != 0 && (until == 0 || j.until < until) {
+		until, late = j.until, errDeadline
+	}
+	var timeout <-chan time.Time
+	if until != 0 && (late == errWaited || until < now.Add(r.deadline)) { // else the flight ends before
+		timer := time.NewTimer(until.Sub(now))
+		defer timer.Stop()
+		timeout = timer.C
+	}
 	select {
 	case <-f.done:
-		return f.result, fresh, nil
+		return nil
+	case <-timeout:
+		return late
 	case <-ctx.Done():
-		return iterator.Result{}, fresh, context.Cause(ctx)
+		return context.Cause(ctx)
 	case <-r.base.Done():
-		return iterator.Result{}, fresh, errClosing
+		return errClosing
 	}
 }
 
@@ -214,7 +279,7 @@ func (r *Resolver) run(f *flight) {
 	before := f.req.Budget.Spent()
 	known := f.recheck && r.already(f)
 	if !known {
-		f.result = r.iterate(ctx, f.req)
+		f.result = r.guarded(func() iterator.Result { return r.iterator.Resolve(ctx, f.req) })
 		if f.result.Failure != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			r.budget(job{from: f.req.Flight}, "resolution-deadline")
 		}
@@ -223,6 +288,7 @@ func (r *Resolver) run(f *flight) {
 	rcode := r.keep(now, &f.result, known)
 	if !known {
 		r.remember(now, f, r.flights.isCramped(f))
+		r.learn(now, f)
 	}
 	waiters := r.flights.land(f)
 	close(f.done)
@@ -230,11 +296,39 @@ func (r *Resolver) run(f *flight) {
 		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
 		Queries: f.req.Budget.Spent() - before, Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
 	})
+	r.after(f, !known && useful(&f.result))
+}
+
+// useful tells whether a resolution brought what may be cached and answered.
+func useful(res *iterator.Result) bool { return res.Failure == nil && len(res.Entries) > 0 }
+
+// learn tells what a useful resolution says of its zone: how long one takes, and
+// that it is well.
+func (r *Resolver) learn(now clock.Mono, f *flight) {
+	if !useful(&f.result) {
+		return
+	}
+	cut := f.result.Entries[0].Cut
+	r.health.Resolved(now, cut, now.Sub(f.started))
+	if _, was := r.troubled.has(cut); was {
+		r.trouble(now, cut)
+	}
+}
+
+// after lets others go when a flight has landed.
+func (r *Resolver) after(f *flight, answered bool) {
+	if f.early {
+		r.prefetching.Add(-1)
+	}
+	if f.ramp != nil {
+		r.onward(f.ramp, answered)
+	}
 }
 
 // already takes as a flight's result what another flight stored between its
 // client's look into the cache and its start: else a question that many ask
-// would be resolved again whenever one of them came at that moment.
+// would be resolved again whenever one of them came at that moment. A failure
+// that is remembered is what a refresh behind a stale answer is to see the end of.
 func (r *Resolver) already(f *flight) bool {
 	now := r.clock.Now()
 	rd := r.readers.Get().(*cache.Reader)
@@ -243,16 +337,16 @@ func (r *Resolver) already(f *flight) bool {
 		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}}
 		return true
 	}
-	if e, ok := r.cache.Failure(now, cache.Question{Name: f.key.name, Type: f.key.typ}); ok {
+	if e, ok := r.cache.Failure(now, cache.Question{Name: f.key.name, Type: f.key.typ}); ok && !f.alone {
 		f.result = iterator.Result{Failure: cause(e.Cause), Refused: e.Refused}
 		return true
 	}
 	return false
 }
 
-// iterate guards a flight against a programmer's error: the panic is reported,
-// its clients get SERVFAIL, everybody else goes on.
-func (r *Resolver) iterate(ctx context.Context, req iterator.Request) (res iterator.Result) {
+// guarded guards a resolution against a programmer's error: the panic is
+// reported, its clients get SERVFAIL, everybody else goes on.
+func (r *Resolver) guarded(resolve func() iterator.Result) (res iterator.Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			if r.panicked == nil {
@@ -262,7 +356,7 @@ func (r *Resolver) iterate(ctx context.Context, req iterator.Request) (res itera
 			res = iterator.Result{Failure: &ede.Error{Code: ede.Other, ID: "PANC", Text: "internal error, see the log"}}
 		}
 	}()
-	return r.iterator.Resolve(ctx, req)
+	return resolve()
 }
 
 // keep puts what a flight brought into the cache and gives the rcode of its

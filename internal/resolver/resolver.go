@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lastgood/internal/cache"
@@ -12,8 +13,10 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
+	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -21,12 +24,34 @@ import (
 // back when ctx ends.
 type Iterator interface {
 	Resolve(ctx context.Context, r iterator.Request) iterator.Result
+	// Trouble tells whether the servers of a cut are known not to answer, or to fail.
+	Trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, bool)
+	// Want tells that a client was answered from what is stale, or failed, because
+	// of the cut's trouble; sooner: the plan of rechecks has moved.
+	Want(now clock.Mono, cut dnsname.Name, q event.Question) (sooner bool)
+	// Recheck sends one packet to see whether a server is back.
+	Recheck(ctx context.Context, c infra.Recheck) iterator.Result
+}
+
+// Health is what is known of name servers and zones; infra satisfies it.
+type Health interface {
+	// Rechecks gives what is due, and when something is next, 0 for never.
+	Rechecks(now clock.Mono) (due []infra.Recheck, next clock.Mono)
+	// Resolved tells how long a useful resolution below a cut took.
+	Resolved(now clock.Mono, cut dnsname.Name, took time.Duration)
+	// ClientTimeout is what was learnt from that, of so many samples.
+	ClientTimeout(cut dnsname.Name) (learned time.Duration, samples int)
+	// Offline tells whether nobody at all answers, and since when.
+	Offline(now clock.Mono) (since clock.Mono, offline bool)
 }
 
 var (
 	errTooManyFlights = errors.New("too many flights")
 	errDeadline       = errors.New("resolution deadline")
 	errClosing        = errors.New("resolver is closing")
+	errWaited         = errors.New("client timeout")
+	errCrowded        = errors.New("slow start")
+	errUnderWay       = errors.New("being resolved")
 )
 
 // Options of a Resolver. All are required unless a default is named.
@@ -36,6 +61,7 @@ type Options struct {
 	// NewIterator makes the iterator, which finds name servers' addresses
 	// through the resolver it is for.
 	NewIterator func(iterator.Addresses) Iterator
+	Health      Health
 	Events      event.Sink // may be nil
 
 	Deadline        time.Duration // for one flight, and for one client's wait
@@ -48,6 +74,11 @@ type Options struct {
 	Minimal      bool           // leave out what the question did not ask for
 	SpecialNames bool           // answer RFC 6761 and 6303 names here
 	NotSpecial   []dnsname.Name // zones with servers of their own (forward, stub): never special
+
+	Stale      *stale.Rules          // nil: nothing is served stale
+	NeverStale func(netip.Addr) bool // clients that get nothing stale; nil: none
+	ErrorText  bool                  // stale answers say why in words, not in codes alone
+	Prefetch   bool                  // refresh what is asked for often before it expires; takes Run
 
 	// Uncached tells whether what is found at a name must not enter the cache;
 	// nil: all of it may.
@@ -73,7 +104,8 @@ type Options struct {
 const idleGoroutines = 256
 
 // Resolver answers questions from the cache and through flights. It starts no
-// goroutine by itself; each flight is one, and Close waits for them.
+// goroutine by itself; each flight is one, Run is its caller's, and Close waits
+// for all of them.
 type Resolver struct {
 	cache     *cache.Cache
 	clock     *clock.Clock
@@ -90,6 +122,16 @@ type Resolver struct {
 	private   *privateNets
 	uncached  func(dnsname.Name) bool
 	panicked  func(any, []byte)
+
+	health     Health
+	stale      *stale.Rules
+	neverStale func(netip.Addr) bool
+	errorText  bool
+	troubled   troubled
+	wake       chan struct{} // makes Run look at the plan of rechecks
+
+	prefetches  chan popular // for Run; nil when there is no prefetching
+	prefetching atomic.Int32 // under way
 
 	readers sync.Pool // of *cache.Reader
 
@@ -108,6 +150,10 @@ func New(o Options) *Resolver {
 		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
 		minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights), crew: NewCrew(idleGoroutines),
+		health: o.Health, stale: o.Stale, neverStale: o.NeverStale, errorText: o.ErrorText, wake: make(chan struct{}, 1),
+	}
+	if o.Prefetch {
+		r.prefetches = make(chan popular, prefetchQueue)
 	}
 	r.local = newLocalNames(o.LocalZones, o.LocalData)
 	r.private = newPrivateNets(o.PrivateAddresses, o.PrivateDomains)
@@ -147,7 +193,9 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	t := trail{r: r, q: &q, name: q.Name, job: job{
 		budget: iterator.NewBudget(r.queries, r.bytes), until: q.Arrival.Add(r.deadline + lastWord),
 	}}
-	return t.walk(ctx)
+	a := t.walk(ctx)
+	r.stats.answered(a)
+	return a
 }
 
 // lastWord is how much longer than the deadline a client waits, so that the
@@ -159,9 +207,9 @@ const lastWord = 100 * time.Millisecond
 func (r *Resolver) fromCache(q *Query) *Answer {
 	t := trail{r: r, q: q, name: q.Name}
 	for len(t.chain) <= r.cnameHops {
-		h, ok := t.known(r.clock.Now())
-		if !ok {
-			break
+		h, state := t.known(r.clock.Now())
+		if state != stale.Fresh {
+			break // RFC 8767 §5: stale data is for those who want recursion
 		}
 		t.chain = append(t.chain, h)
 		if t.ends(h) {

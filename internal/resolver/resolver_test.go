@@ -15,15 +15,29 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
 
-// scripted is an iterator that a test wrote.
+// scripted is an iterator that a test wrote, and what is known of its servers.
 type scripted struct {
 	asked  atomic.Int32
 	script func(ctx context.Context, r iterator.Request) iterator.Result
+
+	mu      sync.Mutex
+	sick    map[dnsname.Name]infra.Trouble // zones in trouble
+	wanted  []event.Question
+	sooner  bool
+	due     []infra.Recheck // given once
+	next    clock.Mono
+	plans   int // how often the plan of rechecks was looked at
+	probe   func(infra.Recheck) iterator.Result
+	learned time.Duration
+	samples []time.Duration
+	offline bool
 }
 
 func (s *scripted) Resolve(ctx context.Context, r iterator.Request) iterator.Result {
@@ -31,18 +45,69 @@ func (s *scripted) Resolve(ctx context.Context, r iterator.Request) iterator.Res
 	return s.script(ctx, r)
 }
 
+func (s *scripted) Trouble(_ clock.Mono, cut dnsname.Name) (infra.Trouble, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tr, ok := s.sick[cut]
+	return tr, ok
+}
+
+func (s *scripted) Want(_ clock.Mono, _ dnsname.Name, q event.Question) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = append(s.wanted, q)
+	return s.sooner
+}
+
+func (s *scripted) Recheck(_ context.Context, c infra.Recheck) iterator.Result { return s.probe(c) }
+
+func (s *scripted) Rechecks(clock.Mono) ([]infra.Recheck, clock.Mono) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plans++
+	due, next := s.due, s.next
+	s.due, s.next = nil, 0
+	return due, next
+}
+
+func (s *scripted) Resolved(_ clock.Mono, _ dnsname.Name, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.samples = append(s.samples, took)
+}
+
+func (s *scripted) ClientTimeout(dnsname.Name) (time.Duration, int) { return s.learned, len(s.samples) }
+
+func (s *scripted) Offline(clock.Mono) (clock.Mono, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return 0, s.offline
+}
+
+// ail makes a zone be in trouble, nil ends it.
+func (s *scripted) ail(cut string, tr *infra.Trouble) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sick == nil {
+		s.sick = map[dnsname.Name]infra.Trouble{}
+	}
+	if delete(s.sick, name(cut)); tr != nil {
+		s.sick[name(cut)] = *tr
+	}
+}
+
 type script = func(context.Context, iterator.Request) iterator.Result
 
 func newTest(t *testing.T, change func(*Options), s script) (*Resolver, *scripted) {
 	t.Helper()
-	it := &scripted{script: s}
+	it := &scripted{script: s, learned: 500 * time.Millisecond}
 	clk := clock.New()
 	o := Options{
 		Cache: cache.New(cache.Options{Size: 4 << 20, MaxTTL: 7 * 24 * time.Hour, MaxNegativeTTL: time.Hour,
 			FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1}),
 		Clock:       clk,
-		NewIterator: func(iterator.Addresses) Iterator { return it },
-		Deadline:    10 * time.Second, UpstreamQueries: 50, ReplyBytes: 1 << 20, CNAMEHops: 11, Depth: 4, Flights: 1000,
+		NewIterator: func(iterator.Addresses) Iterator { return it }, Health: it,
+		Deadline: 10 * time.Second, UpstreamQueries: 50, ReplyBytes: 1 << 20, CNAMEHops: 11, Depth: 4, Flights: 1000,
 		Minimal: true, SpecialNames: true,
 	}
 	if change != nil {
@@ -87,7 +152,7 @@ func (r *Resolver) ask(owner string, t wire.Type) *Answer {
 func shape(a *Answer) string {
 	s := a.Rcode.String()
 	for _, h := range a.Chain {
-		s += fmt.Sprintf(" %s/%s:%d", h.Entry.Name, h.Entry.Type, ttlAt(&h.Entry, a.At))
+		s += fmt.Sprintf(" %s/%s:%d", h.Entry.Name, h.Entry.Type, a.ttl(&h))
 	}
 	for _, e := range a.Errors {
 		s += " " + e.ID

@@ -9,6 +9,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/iterator"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -22,6 +23,7 @@ type trail struct {
 	chain []Hop         // found so far
 	have  []cache.Entry // brought by this question's flights: also what may not be cached (TTL 0)
 	tell  []*ede.Error  // to go with the answer
+	past  past          // what is said of hops past their TTL
 }
 
 // walk follows the trail to its end. The chain is answered whole or not at all.
@@ -77,47 +79,36 @@ func (t *trail) finish(last Hop) *Answer {
 	case !t.r.minimal:
 		t.r.extraAddresses(a, &last.Entry.Set)
 	}
+	if t.past.hops > 0 {
+		return t.tellStale(a)
+	}
 	return a
 }
 
-// hop finds what speaks for the trail's present name: fresh in the cache, or
-// brought by a flight.
+// hop finds what speaks for the trail's present name: fresh in the cache, brought
+// by a flight, or the last good answer, as the policy decides.
 func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
-	for tries := 0; ; tries++ {
-		t.job.seen = t.r.flights.landed.Load()
-		now := t.r.clock.Now()
-		if h, ok := t.known(now); ok {
-			return h, nil
-		}
-		if fail := t.remembered(now); fail != nil {
-			return Hop{}, fail
-		}
-		res, started, err := t.r.fly(ctx, flightKey{t.name, t.q.Type}, t.job)
-		if err != nil {
-			return Hop{}, t.r.unflown(err)
-		}
-		t.have = append(t.have, res.Entries...)
-		if h, ok := t.among(t.have); ok {
-			return h, nil
-		}
-		// The budget of a flight is that of whoever began it; one who joined may try with its own, once.
-		if res.Budget && !started && tries == 0 {
-			t.r.cache.Recovered(cache.Question{Name: t.name, Type: t.q.Type})
-			t.r.stats.restarts.Add(1)
-			continue
-		}
-		return Hop{}, t.unresolved(&res)
+	t.job.seen = t.r.flights.landed.Load()
+	now := t.r.clock.Now()
+	h, state := t.known(now)
+	if state == stale.Fresh {
+		return h, nil
 	}
-}
-
-// unresolved tells a client why there is no answer; from memory when none of the
-// zone's servers answered others before.
-func (t *trail) unresolved(res *iterator.Result) *Answer {
-	if !res.Memory {
-		return failed(res.Refused, cause(res.Failure))
+	a := t.attempt(now, h, state)
+	defer a.leave()
+	for {
+		switch d := a.decide(now); d.Action {
+		case stale.ServeStale:
+			return a.serve(now, d.Refresh), nil
+		case stale.Wait:
+			if h, ok := a.wait(ctx, now, d.Until); ok {
+				return h, nil
+			}
+		default:
+			return Hop{}, a.fail(now)
+		}
+		now = t.r.clock.Now()
 	}
-	t.r.stats.remembered.Add(1)
-	return failed(res.Refused, cause(res.Failure), &ede.Error{Code: ede.CachedError, ID: "ZFAI", Text: "remembered failure of the zone"})
 }
 
 // cause guards against a result without any.
@@ -128,20 +119,9 @@ func cause(e *ede.Error) *ede.Error {
 	return e
 }
 
-// remembered answers from the failure table (RFC 9520 §3.2), nil without an entry.
-func (t *trail) remembered(now clock.Mono) *Answer {
-	f, ok := t.r.cache.Failure(now, cache.Question{Name: t.name, Type: t.q.Type})
-	if !ok {
-		return nil
-	}
-	t.r.stats.remembered.Add(1)
-	return failed(f.Refused, cause(f.Cause), &ede.Error{Code: ede.CachedError, ID: "RFAI", Text: "remembered failure"})
-}
-
 // unflown tells a client why its question has no flight, or why it does not
 // wait for it any longer.
-func (r *Resolver) unflown(err error) *Answer {
-	var e *ede.Error
+func (r *Resolver) unflown(err error) (e *ede.Error) {
 	switch {
 	case errors.Is(err, iterator.ErrLoop):
 		e = &ede.Error{Code: ede.NoReachableAuthority, ID: "LOOP", Text: "name servers that need each other"}
@@ -153,41 +133,55 @@ func (r *Resolver) unflown(err error) *Answer {
 	default:
 		e = &ede.Error{Code: ede.NoReachableAuthority, ID: "DEAD", Text: "no answer within the resolution deadline"}
 	}
-	return failed(false, e)
+	return e
 }
 
-// known looks for the hop in the local data and among the special names, to which an alias or a name
-// server's name may lead (RFC 7686 §2: nothing is looked up), in what the
-// flights brought and in the cache, the name itself first, then a DNAME above
-// it (RFC 6672 §3.2).
-func (t *trail) known(now clock.Mono) (Hop, bool) {
+// known looks for the hop in the local data and among the special names, to
+// which an alias or a name server's name may lead (RFC 7686 §2: nothing is looked
+// up), in what the flights brought and in the cache. The state is that of the
+// hop: what is there is fresh, or the last good answer, or nothing (Gone).
+func (t *trail) known(now clock.Mono) (Hop, stale.State) {
 	if t.job.depth == 0 {
 		if own, ok := t.r.local.find(t.name, t.q.Type); ok {
 			if own.blocked {
 				t.tell = append(t.tell, errBlocked())
 			}
-			return own.hop(t.name, t.q.Type, now), true
+			return own.hop(t.name, t.q.Type, now), stale.Fresh
 		}
 	}
 	if a := t.r.special.answer(&Query{Name: t.name, Type: t.q.Type}, now); a != nil {
 		t.tell = append(t.tell, a.Errors...)
-		return a.Chain[0], true
+		return a.Chain[0], stale.Fresh
 	}
 	if h, ok := t.among(t.have); ok {
-		return h, true
+		return h, stale.Fresh
 	}
+	return t.cached(now)
+}
+
+// cached looks for the hop in the cache: the name itself, then a DNAME above it
+// (RFC 6672 §3.2), the fresh ones before those past their TTL.
+func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 	rd := t.r.readers.Get().(*cache.Reader)
 	defer t.r.readers.Put(rd) // steps are made of copies
+	state = stale.Gone
 	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type) {
-		return t.step(hit.Entry()), true
+		if t.r.prefetches != nil && t.q.RD && hit.Due() {
+			t.r.offer(&hit, t.name, t.q.Type)
+		}
+		last, state = t.step(hit.Entry()), hit.State(now)
 	}
-	for up := t.name; !up.IsRoot(); {
+	for up := t.name; state != stale.Fresh && !up.IsRoot(); {
 		up = up.Parent()
-		if hit, ok := t.r.cache.Lookup(rd, now, up, wire.TypeDNAME); ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME {
-			return t.step(hit.Entry()), true
+		hit, ok := t.r.cache.Lookup(rd, now, up, wire.TypeDNAME)
+		if !ok || hit.Kind() != cache.Data || hit.Type() != wire.TypeDNAME {
+			continue
+		}
+		if s := hit.State(now); s == stale.Fresh || state == stale.Gone {
+			last, state = t.step(hit.Entry()), s
 		}
 	}
-	return Hop{}, false
+	return last, state
 }
 
 // speaks tells whether what the cache has for a name is of use to a question of

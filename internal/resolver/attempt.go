@@ -1,0 +1,266 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/iterator"
+	"lastgood/internal/stale"
+)
+
+// A client that waits for something better than a stale answer sees four times
+// whether the servers are known to fail by now, within these bounds.
+const (
+	lookLeast = 50 * time.Millisecond
+	lookMost  = 250 * time.Millisecond
+)
+
+// attempt is how a trail gets a hop that the cache has not fresh: from a flight,
+// or past its TTL; stale.Decide says which. It belongs to the trail's goroutine.
+type attempt struct {
+	stale.Attempt
+	t      *trail
+	policy *stale.Policy
+	old    Hop  // the last good answer
+	has    bool // there is one that may be given here
+	flight *flight
+	fresh  bool       // it began with this attempt
+	dark   bool       // it failed at once, for its zone does
+	again  bool       // and another before it
+	cause  *ede.Error // of the failure that is known
+	memory *ede.Error // tells that it is remembered, nil when it just happened
+}
+
+// attempt begins one. The state is what the last good answer is.
+func (t *trail) attempt(now clock.Mono, old Hop, state stale.State) *attempt {
+	a := &attempt{t: t, policy: t.r.stale.For(t.name)}
+	if state == stale.Stale {
+		if p := t.r.stale.For(old.Entry.Name); p.Enabled && t.takesStale() {
+			a.old, a.has, a.policy = old, true, p
+		}
+	}
+	if a.has {
+		a.look(now)
+	} else {
+		a.remember(now)
+	}
+	return a
+}
+
+// takesStale tells whether whoever asks may be given what is stale.
+func (t *trail) takesStale() bool {
+	return t.job.depth > 0 || t.r.neverStale == nil || !t.r.neverStale(t.q.Client)
+}
+
+// remember ends the attempt with the failure that is remembered of the question
+// (RFC 9520 §3.2), if there is one.
+func (a *attempt) remember(now clock.Mono) {
+	if f, ok := a.t.r.cache.Failure(now, a.t.question()); ok {
+		a.Ended, a.Refused, a.cause, a.memory = true, f.Refused, f.Cause, errRemembered()
+	}
+}
+
+// look fills in what is known of getting something better than the last good
+// answer. The clock of a client runs from its arrival, or from the start of the
+// flight that it joins, and once it has run out it has for the whole chain.
+func (a *attempt) look(now clock.Mono) {
+	t, r := a.t, a.t.r
+	a.Began = t.q.Arrival
+	if since, ok := r.flights.underWay(t.key()); ok {
+		a.Began = min(a.Began, since)
+	}
+	if !t.past.waited {
+		learned, _ := r.health.ClientTimeout(a.cut())
+		a.Timeout = a.policy.Timeout(learned)
+	}
+	a.trouble(now) // may forget the failure below
+	f, ok := r.cache.LastFailure(now, t.question())
+	if !ok || f.Refused && a.policy.RefuseRefused && now >= f.Until { // refused: it has no answer behind which it is tried again
+		return
+	}
+	a.Failed, a.Refused = f.Last, a.Refused || f.Refused
+	if !a.Trouble {
+		a.cause, a.memory = f.Cause, errRemembered()
+	}
+}
+
+// cut is the zone that the last good answer came from, "" without one.
+func (a *attempt) cut() dnsname.Name { return a.old.Entry.Cut }
+
+// trouble sees whether the zone's servers are known not to answer, or to fail.
+func (a *attempt) trouble(now clock.Mono) {
+	tr, bad := a.t.r.trouble(now, a.cut())
+	if a.Trouble = bad; !bad || a.Ended {
+		return
+	}
+	a.Refused = a.Refused || tr.Refused
+	a.cause, a.memory = tr.Cause, errZone()
+	if a.cause == nil {
+		a.cause = &ede.Error{Code: ede.NoReachableAuthority, ID: "TRBL", Text: "no server of " + a.cut().String() + " answers"}
+	}
+}
+
+func errRemembered() *ede.Error {
+	return &ede.Error{Code: ede.CachedError, ID: "RFAI", Text: "remembered failure"}
+}
+
+func errZone() *ede.Error {
+	return &ede.Error{Code: ede.CachedError, ID: "ZFAI", Text: "remembered failure of the zone"}
+}
+
+// decide asks the policy.
+func (a *attempt) decide(now clock.Mono) stale.Decision {
+	state := stale.Gone
+	if e := &a.old.Entry; a.has {
+		state = e.State(now)
+	}
+	return a.policy.Decide(now, state, a.Attempt)
+}
+
+// wait boards the question's flight, unless the attempt is aboard, and waits for
+// its end, at most until a moment (0: none). It gives the hop when the flight
+// brought it.
+func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
+	t, r := a.t, a.t.r
+	if a.flight == nil {
+		f, fresh, err := r.board(ctx, t.key(), a.job())
+		if err != nil {
+			a.unflown(err)
+			return Hop{}, false
+		}
+		a.flight, a.fresh = f, fresh
+	}
+	if until != 0 {
+		until = min(until, now.Add(min(max(a.Timeout/4, lookLeast), lookMost)))
+	}
+	switch err := r.await(ctx, a.flight, t.job, until); {
+	case err == errWaited:
+		a.trouble(r.clock.Now())
+		return Hop{}, false
+	case err != nil:
+		a.unflown(err)
+		return Hop{}, false
+	}
+	return a.landed(&a.flight.result)
+}
+
+// job is the trail's, for a flight that may have a last good answer to refresh.
+func (a *attempt) job() job {
+	j := a.t.job
+	if j.stale = a.has; a.has && !a.Full {
+		j.cut = a.cut()
+	}
+	return j
+}
+
+// landed takes what the flight brought.
+func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
+	t, r := a.t, a.t.r
+	t.have = append(t.have, res.Entries...)
+	if h, ok := t.among(t.have); ok {
+		return h, true
+	}
+	// The budget of a flight is that of whoever began it; one who joined may try with its own, once.
+	if res.Budget && !a.fresh && !a.again {
+		a.leave()
+		a.again = true
+		r.cache.Recovered(t.question())
+		r.stats.restarts.Add(1)
+		t.job.seen = r.flights.landed.Load()
+		h, state := t.known(r.clock.Now())
+		return h, state == stale.Fresh
+	}
+	a.Ended, a.Refused, a.cause, a.memory = true, res.Refused, cause(res.Failure), nil
+	if a.dark = res.Memory; a.dark {
+		a.memory = errZone()
+	}
+	if a.has {
+		a.trouble(r.clock.Now())
+	}
+	return Hop{}, false
+}
+
+// unflown notes that there is no flight for the question, or that it is not
+// waited for any longer. Whoever has gone is given nothing.
+func (a *attempt) unflown(err error) {
+	switch {
+	case err == errCrowded:
+		a.Full = true
+		return
+	case errors.Is(err, errDeadline), errors.Is(err, iterator.ErrLoop), errors.Is(err, errTooManyFlights):
+	default:
+		a.has = false
+	}
+	a.Ended, a.Refused, a.memory = true, false, nil
+	a.cause = a.t.r.unflown(err)
+}
+
+// leave ends the wait for the flight, which goes on.
+func (a *attempt) leave() {
+	if a.flight != nil {
+		a.t.r.flights.leave(a.flight, a.t.job)
+		a.flight = nil
+	}
+}
+
+// serve gives the last good answer, and refreshes it behind that if it should be.
+func (a *attempt) serve(now clock.Mono, refresh bool) Hop {
+	t, h := a.t, a.old
+	if refresh {
+		t.r.behind(t.key(), a.cut(), t.job.seen)
+	}
+	a.want(now)
+	h.stale, h.told = true, a.policy.TTL(h.Entry.TTL)
+	t.past.add(a)
+	return h
+}
+
+// fail tells why there is no answer.
+func (a *attempt) fail(now clock.Mono) *Answer {
+	a.want(now)
+	if a.memory == nil {
+		return failed(a.Refused, cause(a.cause))
+	}
+	a.t.r.stats.remembered.Add(1)
+	return failed(a.Refused, cause(a.cause), a.memory)
+}
+
+// want has the servers rechecked that are why the client gets nothing better: of
+// the zone that the last good answer came from, or without one of the closest
+// that is known above the name.
+func (a *attempt) want(now clock.Mono) {
+	zone := a.cut()
+	switch {
+	case a.Trouble:
+	case a.dark && !a.has && a.policy.Enabled:
+		zone = a.t.name
+	default:
+		return
+	}
+	a.t.r.want(now, zone, event.Question{Name: a.t.name, Type: a.t.q.Type})
+}
+
+// why is the reason for serving stale, in the order in which stale.Decide judges.
+func (a *attempt) why() event.StaleReason {
+	switch {
+	case a.Ended:
+		return event.StaleFailed
+	case a.Trouble:
+		return event.StaleTrouble
+	case a.Failed != 0:
+		return event.StaleRemember
+	case a.Full:
+		return event.StaleCrowd
+	}
+	return event.StaleTimeout
+}
+
+func (t *trail) key() flightKey { return flightKey{t.name, t.q.Type} }
+
+func (t *trail) question() cache.Question { return cache.Question{Name: t.name, Type: t.q.Type} }

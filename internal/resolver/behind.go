@@ -1,0 +1,63 @@
+package resolver
+
+import (
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
+	"lastgood/internal/infra"
+	"lastgood/internal/iterator"
+)
+
+// behind refreshes a stale answer that a client has got already, unless that is
+// under way or the zone has just come back and it has to wait for its turn. seen
+// is flights.landed before the cache was asked.
+func (r *Resolver) behind(key flightKey, cut dnsname.Name, seen uint64) {
+	if r.launch(key, job{cut: cut, stale: true, seen: seen}) {
+		r.stats.behind.Add(1)
+	}
+}
+
+// launch starts a flight that nobody waits for, with a budget of its own. False:
+// it did not start.
+func (r *Resolver) launch(key flightKey, j job) bool {
+	j.alone, j.budget = true, iterator.NewBudget(r.queries, r.bytes)
+	f, fresh, _ := r.flights.board(key, j, r.clock.Now())
+	if !fresh {
+		return false
+	}
+	r.crew.Go(func() { r.run(f) })
+	return true
+}
+
+// trouble tells whether a zone's servers are known not to answer, or to fail, and
+// notices when that ends: then what was held against anything beneath it is
+// forgotten, and its refreshes begin slowly.
+func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, bool) {
+	if cut == "" {
+		return infra.Trouble{}, false
+	}
+	tr, bad := r.iterator.Trouble(now, cut)
+	if bad {
+		if began := r.troubled.add(cut, tr.Failing); began {
+			r.flights.ramps.end(cut)
+		}
+		return tr, true
+	}
+	failed, was := r.troubled.has(cut)
+	if failed || tr.Recovered {
+		r.cache.RecoverBelow(now, cut)
+	}
+	if was || tr.Recovered {
+		r.flights.ramps.begin(now, cut) // before others see that the trouble is over
+		r.troubled.remove(cut)
+	}
+	return tr, false
+}
+
+// want has the servers of a zone in trouble rechecked, since a client could have
+// had something better.
+func (r *Resolver) want(now clock.Mono, cut dnsname.Name, q event.Question) {
+	if r.iterator.Want(now, cut, q) {
+		r.poke()
+	}
+}

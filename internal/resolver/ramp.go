@@ -1,0 +1,172 @@
+package resolver
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+)
+
+// Bounds of slow starts.
+const (
+	rampFirst = 32               // refreshes under way at once in the first round
+	rampLast  = 1024             // a window that needs no bound any more
+	rampQueue = 1000             // questions that wait for their turn; more are forgotten, and refreshed when asked for again
+	rampTime  = 10 * time.Second // after which it is over anyway
+	maxRamps  = 1000             // at once; more zones come back without
+)
+
+// ramps are the slow starts of zones that came back. What expired in a long
+// outage is all asked for within moments, by users and by those who retried all
+// the time: servers that have just come back are not to be met by all of that at
+// once. So 32 refreshes of the zone are under way at first, twice as many
+// whenever as many were answered; who asks for more gets the stale answer, and
+// the question is queued. Safe for concurrent use; what is new to the resolver,
+// and has no stale answer, does not pass here.
+type ramps struct {
+	live atomic.Int32 // len(cuts): nothing is locked while there are none
+
+	mu        sync.Mutex
+	cuts      map[dnsname.Name]*ramp
+	refreshes uint64 // that passed
+	queued    uint64 // that had to wait
+	forgotten uint64 // that found the queue full
+	without   uint64 // zones that came back when there were too many
+}
+
+// ramp is one slow start. It is guarded by ramps.mu.
+type ramp struct {
+	began    clock.Mono
+	window   int // refreshes that may be under way
+	out      int // and are
+	answered int // in the present round
+	queue    []flightKey
+	waiting  map[flightKey]struct{} // the same
+}
+
+func newRamps() *ramps { return &ramps{cuts: map[dnsname.Name]*ramp{}} }
+
+// over tells whether the slow start is no longer needed.
+func (p *ramp) over(now clock.Mono) bool {
+	return now.Sub(p.began) >= rampTime || len(p.queue) == 0 && p.window >= rampLast
+}
+
+// begin starts one for a zone that came back, unless one is under way.
+func (s *ramps) begin(now clock.Mono, cut dnsname.Name) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.cuts[cut]; p != nil && !p.over(now) {
+		return
+	}
+	if len(s.cuts) >= maxRamps {
+		for c, p := range s.cuts {
+			if p.over(now) {
+				delete(s.cuts, c)
+			}
+		}
+	}
+	if len(s.cuts) >= maxRamps {
+		s.without++
+		return
+	}
+	s.cuts[cut] = &ramp{began: now, window: rampFirst, waiting: map[flightKey]struct{}{}}
+	s.live.Store(int32(len(s.cuts)))
+}
+
+// end gives up the slow start of a zone that fails again: what waits is served
+// stale and comes back with the next question.
+func (s *ramps) end(cut dnsname.Name) {
+	if s.live.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.cuts[cut]; p != nil {
+		s.remove(cut, p)
+	}
+}
+
+func (s *ramps) remove(cut dnsname.Name, p *ramp) {
+	p.queue, p.waiting = nil, map[flightKey]struct{}{}
+	delete(s.cuts, cut)
+	s.live.Store(int32(len(s.cuts)))
+}
+
+// admit lets a refresh of a zone pass: counted in a slow start, of which landed
+// must be told, or without one. False: it was queued.
+func (s *ramps) admit(now clock.Mono, cut dnsname.Name, key flightKey) (*ramp, bool) {
+	if s.live.Load() == 0 {
+		return nil, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.cuts[cut]
+	switch {
+	case p == nil:
+		return nil, true
+	case p.over(now):
+		s.remove(cut, p)
+		return nil, true
+	case p.out < p.window:
+		p.out++
+		s.refreshes++
+		return p, true
+	}
+	s.queue(p, key)
+	return nil, false
+}
+
+func (s *ramps) queue(p *ramp, key flightKey) {
+	if _, ok := p.waiting[key]; ok {
+		return
+	}
+	if len(p.queue) >= rampQueue {
+		s.forgotten++
+		return
+	}
+	p.queue, p.waiting[key] = append(p.queue, key), struct{}{}
+	s.queued++
+}
+
+// landed notes that so many refreshes of a slow start are not under way any
+// more, and whether there was an answer; it gives those whose turn has come,
+// which count as under way.
+func (s *ramps) landed(p *ramp, n int, answered bool) (next []flightKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.out -= n
+	if answered {
+		if p.answered++; p.answered >= p.window {
+			p.window, p.answered = 2*p.window, 0
+		}
+	}
+	for p.out < p.window && len(p.queue) > 0 {
+		key := p.queue[0]
+		p.queue = p.queue[1:]
+		delete(p.waiting, key)
+		next = append(next, key)
+		p.out++
+		s.refreshes++
+	}
+	return next
+}
+
+// onward starts the refreshes that a landed one makes room for.
+func (r *Resolver) onward(p *ramp, answered bool) {
+	next := r.flights.ramps.landed(p, 1, answered)
+	for len(next) > 0 {
+		vain := 0
+		for _, key := range next {
+			// Somebody else may have refreshed it meanwhile: then the flight sees that at once.
+			if !r.launch(key, job{ramp: p, stale: true, seen: r.flights.landed.Load() - 1}) {
+				vain++
+			}
+		}
+		if vain == 0 {
+			return
+		}
+		next = r.flights.ramps.landed(p, vain, false)
+	}
+}

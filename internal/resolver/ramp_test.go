@@ -1,0 +1,219 @@
+package resolver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/infra"
+	"lastgood/internal/iterator"
+	"lastgood/internal/wire"
+)
+
+var silent = &infra.Trouble{Failing: true, Cause: &ede.Error{Code: ede.NoReachableAuthority, ID: "MUTE"}} // constant in effect
+
+// rush is a zone with many names in the cache, all of them expired.
+type rush struct {
+	r     *Resolver
+	it    *scripted
+	names []string
+	out   atomic.Int32
+	most  atomic.Int32
+}
+
+func newRush(t *testing.T, n int, rtt time.Duration) *rush {
+	u := new(rush)
+	u.r, u.it = newTest(t, func(o *Options) { lasting(usual(), nil)(o); o.Flights = 5000 },
+		func(_ context.Context, q iterator.Request) iterator.Result {
+			if out := u.out.Add(1); out > u.most.Load() {
+				u.most.Store(out)
+			}
+			defer u.out.Add(-1)
+			time.Sleep(rtt)
+			return iterator.Result{Entries: []cache.Entry{of("example.", address(q.Name.String(), 60, 2))}}
+		})
+	for i := range n {
+		u.names = append(u.names, fmt.Sprintf("n%d.example.", i))
+		u.r.put(of("example.", address(u.names[i], 60, 1)))
+	}
+	time.Sleep(2 * time.Minute)
+	u.it.ail("example.", silent)
+	u.ask() // so that the trouble is known
+	return u
+}
+
+// ask has each name asked for by a client at the same time, and counts the fresh
+// answers.
+func (u *rush) ask() (fresh int) {
+	var clients sync.WaitGroup
+	var n atomic.Int32
+	for _, owner := range u.names {
+		clients.Go(func() {
+			switch a := u.r.ask(owner, wire.TypeA); {
+			case len(a.Chain) == 0:
+				panic(shape(a))
+			case !a.Stale:
+				n.Add(1)
+			}
+		})
+	}
+	clients.Wait()
+	return int(n.Load())
+}
+
+// After the return refreshes begin slowly; who asks for more gets what is stale,
+// and each of a thousand names is fresh 3 s later, having been asked for once.
+func TestSlowStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newRush(t, 1000, 200*ms)
+		if u.it.asked.Load() != 0 {
+			t.Fatal("asked while in trouble")
+		}
+		u.it.ail("example.", nil)
+		start := time.Now()
+		first := make(chan int, 1)
+		go func() { first <- u.ask() }()
+		for i, most := range []int32{rampFirst, 64, 128, 256, 512} {
+			if time.Sleep(199 * ms); u.most.Load() != most {
+				t.Errorf("round %d: %d questions at once, want %d", i, u.most.Load(), most)
+			}
+			time.Sleep(1 * ms)
+		}
+		if n := <-first; n != rampFirst {
+			t.Errorf("%d fresh answers at first; want %d", n, rampFirst)
+		}
+		time.Sleep(3*time.Second - time.Since(start))
+		if n := u.ask(); n != 1000 || u.it.asked.Load() != 1000 {
+			t.Errorf("%d fresh answers by %d resolutions, want 1000", n, u.it.asked.Load())
+		}
+		s := u.r.Stats()
+		if s.Recovery != 1000 || s.RecoveryQueued != 1000-rampFirst || s.RecoveryForgotten != 0 {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(rampTime)
+		time.Sleep(time.Minute) // all expired again, at once: the zone is well, and all are refreshed
+		if n := u.ask(); n != 1000 || u.r.flights.ramps.live.Load() != 0 {
+			t.Errorf("%d fresh answers later", n)
+		}
+	})
+}
+
+// A zone that fails again is left alone.
+func TestSlowStartEndsWithTheNextTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newRush(t, 200, 200*ms)
+		u.it.ail("example.", nil)
+		u.ask()
+		u.it.ail("example.", silent)
+		u.ask()
+		synctest.Wait() // those whose turn it was in this very moment have begun
+		before := u.it.asked.Load()
+		time.Sleep(5 * time.Second)
+		if n := u.it.asked.Load(); n != before {
+			t.Errorf("%d resolutions, then %d while the zone failed", before, n)
+		}
+		u.it.ail("example.", nil)
+		u.ask()
+		time.Sleep(3 * time.Second)
+		if n := u.ask(); n != 200 {
+			t.Errorf("%d fresh", n)
+		}
+	})
+}
+
+// What has no last good answer does not wait behind what has.
+func TestSlowStartHoldsNobodyWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newRush(t, 100, 200*ms)
+		u.it.ail("example.", nil)
+		var news sync.WaitGroup
+		news.Go(func() { u.ask() })
+		synctest.Wait()
+		u.r.expect(t, "new.example.", 200*ms, "NOERROR new.example./A:60")
+		news.Wait()
+	})
+}
+
+// Recovery forgets what was remembered of single names beneath.
+func TestRecoveryForgetsFailuresBeneath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newRush(t, 1, 10*ms)
+		q := cache.Question{Name: name("absent.example."), Type: wire.TypeA}
+		for range 8 {
+			u.r.cache.Fail(u.r.clock.Now(), q, &ede.Error{ID: "ERRS"}, false)
+			f, _ := u.r.cache.LastFailure(u.r.clock.Now(), q)
+			time.Sleep(f.Until.Sub(u.r.clock.Now()))
+		}
+		u.r.cache.Fail(u.r.clock.Now(), q, &ede.Error{ID: "ERRS"}, false)
+		expect(t, u.r.ask("absent.example.", wire.TypeA), "SERVFAIL ERRS RFAI")
+		u.it.ail("example.", nil)
+		u.ask()
+		u.r.expect(t, "absent.example.", 10*ms, "NOERROR absent.example./A:60")
+	})
+}
+
+func TestRampBounds(t *testing.T) {
+	s := newRamps()
+	now := clock.Mono(time.Hour)
+	cut := func(i int) dnsname.Name { return name(fmt.Sprintf("z%d.example.", i)) }
+	for i := range maxRamps + 5 {
+		s.begin(now, cut(i))
+	}
+	if len(s.cuts) != maxRamps || s.without != 5 {
+		t.Errorf("%d slow starts, %d without", len(s.cuts), s.without)
+	}
+	key := func(i int) flightKey { return flightKey{name(fmt.Sprintf("n%d.example.", i)), wire.TypeA} }
+	var p *ramp
+	for i := range rampFirst + rampQueue + 7 {
+		got, ok := s.admit(now, cut(0), key(i))
+		if ok != (i < rampFirst) {
+			t.Fatalf("refresh %d: %v", i, ok)
+		}
+		if ok {
+			p = got
+		}
+	}
+	if s.admit(now, cut(0), key(rampFirst)); len(p.queue) != rampQueue || s.forgotten != 7 || s.queued != rampQueue {
+		t.Errorf("%d wait, %d forgotten, %d queued", len(p.queue), s.forgotten, s.queued)
+	}
+	if next := s.landed(p, 1, false); len(next) != 1 || next[0] != key(rampFirst) || p.window != rampFirst {
+		t.Errorf("%v follow a failure", next)
+	}
+	if _, ok := s.admit(now.Add(rampTime), cut(0), key(1)); !ok || len(s.cuts) != maxRamps-1 {
+		t.Error("it does not end")
+	}
+	s.begin(now.Add(rampTime), cut(maxRamps))
+	s.begin(now.Add(rampTime), cut(maxRamps+1))
+	if len(s.cuts) > 2 {
+		t.Errorf("%d are kept that are over", len(s.cuts)-2)
+	}
+}
+
+func TestTroubledIsBounded(t *testing.T) {
+	var s troubled
+	for i := range maxTroubled + 10 {
+		if !s.add(name(fmt.Sprintf("z%d.", i)), i%2 == 0) {
+			t.Fatal("was there before")
+		}
+	}
+	last := name(fmt.Sprintf("z%d.", maxTroubled+9))
+	if failing, ok := s.has(last); len(s.cuts) != maxTroubled || !ok || failing {
+		t.Errorf("%d zones, the last %v %v", len(s.cuts), ok, failing)
+	}
+	s.add(last, true)
+	if failing, _ := s.has(last); !failing || s.add(last, false) {
+		t.Error("that it failed is forgotten")
+	}
+	s.remove(last)
+	if _, ok := s.has(last); ok {
+		t.Error("it is still there")
+	}
+}

@@ -164,6 +164,7 @@ func (n *namespace) startResolver(binary, hints string) *process {
 	n.t.Helper()
 	conf := n.write("lastgood.yaml", fmt.Sprintf(`listen: ["dns://%s"]
 control: {listen: "off"}
+cache: {snapshot: "off"}
 server: {id: interop}
 recursion: {root-hints: %q, special-names: false}
 `, resolverAt, hints))

@@ -13,6 +13,7 @@ fi
 CONFORMANCE_DIR=$(cd "$CONFORMANCE_DIR" && pwd)
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
+export XDG_STATE_HOME=$work/state # no scenario shall find the cache of another run
 trap 'rm -rf "$work"' EXIT
 cp -r "$CONFORMANCE_DIR/rig/." "$work/src"
 go -C "$work/src" build -o "$work/rig" .

@@ -29,7 +29,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beProgram) != "" {
 		os.Exit(Main(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	os.Exit(runApart(m))
+}
+
+// runApart runs the tests with a state directory of their own: a cache of
+// another run is none of theirs.
+func runApart(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "lastgood-state-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Unsetenv("STATE_DIRECTORY")
+	os.Setenv("XDG_STATE_HOME", dir)
+	return m.Run()
 }
 
 // running is a lastgood process with its own configuration.

@@ -1,0 +1,392 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/config"
+	"lastgood/internal/control"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
+	"lastgood/internal/wire"
+)
+
+// keeping is an app that keeps its cache in a file, and what it logs.
+type keeping struct {
+	*App
+	log bytes.Buffer
+}
+
+func startKeeping(t *testing.T, file, text string) *keeping {
+	t.Helper()
+	c, err := config.Parse("test", []byte("listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"off\"}\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := new(keeping)
+	k.App, err = New(Options{Config: c, Log: slog.New(slog.NewTextHandler(&k.log, nil)), Snapshot: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (k *keeping) stop(t *testing.T) {
+	t.Helper()
+	if err := k.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func (k *keeping) put(n string, ttl uint32) {
+	owner := dnsname.MustParse(n)
+	k.cache.Put(k.clock.Now(), &cache.Entry{
+		Kind: cache.Data, Name: owner, Type: wire.TypeA, Rank: cache.RankAuthAnswer, TTL: ttl,
+		Set: rrset.Set{Name: owner, Type: wire.TypeA, TTL: ttl, Data: rrset.Packed(nil).Append([]byte{192, 0, 2, 1})},
+	})
+}
+
+// state is what the cache has for a name; Gone without anything.
+func (k *keeping) state(n string) stale.State {
+	var r cache.Reader
+	now := k.clock.Now()
+	h, ok := k.cache.Lookup(&r, now, dnsname.MustParse(n), wire.TypeA)
+	if !ok {
+		return stale.Gone
+	}
+	return h.State(now)
+}
+
+// metric is the value of a metric with labels.
+func (k *keeping) metric(name string, labels ...string) float64 {
+	v := -1.0
+	k.gather(func(m control.Metric) {
+		if m.Name == name && strings.Join(m.Labels, " ") == strings.Join(labels, " ") {
+			v = m.Value
+		}
+	})
+	return v
+}
+
+// A clean stop loses nothing, and what is in the file is there when the first
+// question comes.
+func TestRestartLosesNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "made", "cache.snapshot")
+	k := startKeeping(t, file, "")
+	k.put("www.example.", 3600)
+	k.stop(t)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	k = startKeeping(t, file, "")
+	if k.state("www.example.") != stale.Fresh {
+		t.Error("the answer is lost")
+	}
+	if n := k.metric("lastgood_snapshot_loaded", "result", "fresh"); n != 1 {
+		t.Errorf("%v entries counted as loaded", n)
+	}
+	k.stop(t)
+	if text := k.log.String(); !strings.Contains(text, "the cache is back") || !strings.Contains(text, "fresh=1") {
+		t.Errorf("the log says %s", text)
+	}
+	if n := k.metric("lastgood_snapshot_entries"); n != 1 {
+		t.Errorf("%v entries counted as saved", n)
+	}
+	// What the configuration says otherwise now is dropped.
+	k = startKeeping(t, file, `forward: [{zone: example., to: ["192.0.2.1"]}]`)
+	if k.state("www.example.") != stale.Gone || k.metric("lastgood_snapshot_loaded", "result", "changed") != 1 {
+		t.Error("an answer of other servers was kept")
+	}
+	k.stop(t)
+}
+
+// The cache is saved every interval: whatever ends the program, no more than
+// what was learnt since is lost.
+func TestSavedEveryInterval(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cache.snapshot")
+	k := startKeeping(t, file, "")
+	k.stop(t)
+	synctest.Test(t, func(t *testing.T) {
+		c := config.Default()
+		a, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Snapshot: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := &keeping{App: a}
+		ctx, end := contextWithEnd(t)
+		k.startSnapshots(ctx)
+		k.put("one.example.", 3600)
+		before, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(c.Cache.SnapshotInterval - time.Second)
+		if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, before) {
+			t.Errorf("saved too early (%v)", err)
+		}
+		if age := k.metric("lastgood_snapshot_age_seconds"); age != 59 {
+			t.Errorf("age %v", age)
+		}
+		for i := range 3 {
+			time.Sleep(c.Cache.SnapshotInterval)
+			synctest.Wait()
+			if n := k.metric("lastgood_snapshot_saves_total"); n != float64(i+1) {
+				t.Errorf("%v saves, want %d", n, i+1)
+			}
+		}
+		if age := k.metric("lastgood_snapshot_age_seconds"); age != 59 {
+			t.Errorf("age %v", age)
+		}
+		end()
+		k.tasks.Wait()
+		// As after a kill: nothing more was saved.
+		later := &keeping{}
+		if later.App, err = New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Snapshot: file}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, end = contextWithEnd(t)
+		later.startSnapshots(ctx)
+		if later.state("one.example.") != stale.Fresh {
+			t.Error("what was saved is lost")
+		}
+		end()
+		later.tasks.Wait()
+	})
+}
+
+// A file that cannot be used is refused with its name and the reason; one of
+// somebody else's is not overwritten, one that is torn is.
+func TestRefusedSnapshots(t *testing.T) {
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good")
+	k := startKeeping(t, good, "")
+	k.put("www.example.", 3600)
+	k.stop(t)
+	whole, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Clone(whole)
+	other[8]++
+	for name, v := range map[string]struct {
+		content []byte
+		says    string
+		kept    bool
+	}{
+		"torn":    {whole[:len(whole)-3], "ends too early", false},
+		"empty":   {nil, "ends too early", false},
+		"version": {other, "has version", false},
+		"damaged": {append(bytes.Clone(whole[:len(whole)-1]), whole[len(whole)-1]^1), "checksum", false},
+		"foreign": {[]byte("nameserver 192.0.2.1\n"), "no snapshot", true},
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, v.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		k := startKeeping(t, file, "")
+		if k.state("www.example.") != stale.Gone || !k.ready.Load() {
+			t.Errorf("%s: it was used, or nothing runs", name)
+		}
+		if n := k.metric("lastgood_snapshot_failures_total", "what", "load"); n != 1 {
+			t.Errorf("%s: counted as %v", name, n)
+		}
+		k.stop(t)
+		if text := k.log.String(); !strings.Contains(text, v.says) || !strings.Contains(text, "file="+file) {
+			t.Errorf("%s: the log says %s", name, text)
+		}
+		after, err := os.ReadFile(file)
+		if err != nil || bytes.Equal(after, v.content) != v.kept {
+			t.Errorf("%s: overwritten %v, %v", name, !bytes.Equal(after, v.content), err)
+		}
+	}
+}
+
+// Where no file can be, the resolver runs and says so.
+func TestNoRoomForSnapshots(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text")
+	if err := os.WriteFile(text, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, says := range map[string]string{
+		filepath.Join(text, "cache.snapshot"): "not outlive a restart",
+		dir:                                   "not the path of a file",
+		"/dev/null":                           "not the path of a file",
+	} {
+		k := startKeeping(t, file, "")
+		k.stop(t)
+		if !strings.Contains(k.log.String(), says) {
+			t.Errorf("%s: the log says %s", file, k.log.String())
+		}
+		if age := k.metric("lastgood_snapshot_age_seconds"); age != 0 {
+			t.Errorf("%s: an age of %v", file, age)
+		}
+	}
+	if info, err := os.Stat("/dev/null"); err != nil || info.Mode().IsRegular() {
+		t.Fatal("/dev/null was replaced")
+	}
+	// A directory that goes while it runs: counted, said once.
+	file := filepath.Join(dir, "sub", "cache.snapshot")
+	k := startKeeping(t, file, "")
+	if err := os.RemoveAll(filepath.Dir(file)); err != nil {
+		t.Fatal(err)
+	}
+	k.saveSnapshot()
+	k.saveSnapshot()
+	if n := k.metric("lastgood_snapshot_failures_total", "what", "save"); n != 2 || strings.Count(k.log.String(), "was not saved") != 1 {
+		t.Errorf("%v failures; the log says %s", n, k.log.String())
+	}
+	k.stop(t)
+}
+
+// An app that cannot listen leaves the file to whoever does.
+func TestNoSnapshotOfAnAppThatDidNotStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cache.snapshot")
+	first := startKeeping(t, file, "")
+	first.put("www.example.", 3600)
+	first.saveSnapshot()
+	before, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Control = config.Control{}
+	c.Listen = []config.Endpoint{{Scheme: "dns", Addr: first.Listening()[0]}}
+	second, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Snapshot: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(); err == nil {
+		t.Fatal("two listen at one address")
+	}
+	if after, err := os.Stat(file); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the file was replaced (%v)", err)
+	}
+	first.stop(t)
+}
+
+func TestSnapshotPath(t *testing.T) {
+	parse := func(text string) *config.Config {
+		c, err := config.Parse("test", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	env := func(pairs ...string) func(string) string {
+		return func(key string) string {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == key {
+					return pairs[i+1]
+				}
+			}
+			return ""
+		}
+	}
+	plain := parse("{}")
+	for _, v := range []struct {
+		what string
+		c    *config.Config
+		env  func(string) string
+		dir  string
+	}{
+		{"systemd", plain, env("STATE_DIRECTORY", "/var/lib/lastgood", "HOME", "/root"), "/var/lib/lastgood"},
+		{"systemd, two directories", plain, env("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), "/var/lib/a"},
+		{"XDG", plain, env("XDG_STATE_HOME", "/home/x/state", "HOME", "/home/x"), "/home/x/state/lastgood"},
+		{"XDG, relative: to be ignored", plain, env("XDG_STATE_HOME", "state", "HOME", "/home/x"), "/home/x/.local/state/lastgood"},
+		{"home", plain, env("HOME", "/home/x"), "/home/x/.local/state/lastgood"},
+		{"off", parse(`cache: {snapshot: off}`), env("HOME", "/home/x"), ""},
+		{"any port", parse(`listen: ["127.0.0.1:0"]`), env("HOME", "/home/x"), ""},
+	} {
+		file, err := SnapshotPath(v.c, v.env)
+		if err != nil || v.dir == "" && file != "" || v.dir != "" && filepath.Dir(file) != v.dir {
+			t.Errorf("%s: %q, %v; want it in %q", v.what, file, err, v.dir)
+		}
+	}
+	if file, err := SnapshotPath(parse(`cache: {snapshot: /srv/x}`), env()); err != nil || file != "/srv/x" {
+		t.Errorf("%q, %v", file, err)
+	}
+	if _, err := SnapshotPath(plain, env()); err == nil || !strings.Contains(err.Error(), "STATE_DIRECTORY") {
+		t.Errorf("without any directory: %v", err)
+	}
+	path := func(listen string) string {
+		file, err := SnapshotPath(parse(listen), env("HOME", "/home/x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	one, two := path(`listen: ["192.0.2.1", "192.0.2.2"]`), path(`listen: ["192.0.2.2", "192.0.2.1:53"]`)
+	if one != two || one == path(`listen: ["192.0.2.1"]`) || one == path("{}") {
+		t.Errorf("%s, %s and %s", one, two, path("{}"))
+	}
+}
+
+// Each statement about a zone changes that zone's fingerprint, and no other's;
+// what says nothing of zones, and the order of servers, changes none.
+func TestFingerprints(t *testing.T) {
+	dir := t.TempDir()
+	hints := filepath.Join(dir, "hints")
+	if err := os.WriteFile(hints, []byte(". 3600 NS ns.example.\nns.example. 3600 A 192.0.2.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	prints := func(text string) map[dnsname.Name][8]byte {
+		t.Helper()
+		a := newApp(t, text)
+		return a.snapshots.said.fingerprints(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	}
+	const base = "forward: [{zone: corp.example., to: [\"192.0.2.1\", \"192.0.2.2\"]}]\n"
+	plain := prints(base)
+	for _, v := range []struct{ text, changes string }{
+		{base + "cache: {size: 2MiB}\nlisten: [\"192.0.2.1\"]", ""},
+		{"forward: [{zone: corp.example., to: [\"192.0.2.2\", \"192.0.2.1\"]}]", ""},
+		{"forward: [{zone: corp.example., to: [\"192.0.2.1\"]}]", "corp.example."},
+		{"forward: [{zone: corp.example., to: [\"192.0.2.1\", \"192.0.2.2\"], fallback: true}]", "corp.example."},
+		{"stub: [{zone: corp.example., servers: [\"192.0.2.1\", \"192.0.2.2\"]}]", "corp.example."},
+		{"{}", "corp.example."},
+		{base + "stub: [{zone: x., servers: [\"192.0.2.1\"]}]", "x."},
+		{base + "dnssec: {insecure: [\"x.\"]}", "x."},
+		{base + "dnssec: {insecure: [\"corp.example.\"]}", "corp.example."},
+		{base + "dnssec: {trust-anchors: [\"x. IN DS 1 8 2 00\"]}", "x."},
+		{base + "dnssec: {trust-anchors: [\"" + hints + "\"]}", "."},
+		{base + "recursion: {root-hints: \"" + hints + "\"}", "."},
+	} {
+		var changed []string
+		got := prints(v.text)
+		for zone, sum := range got {
+			if old, ok := plain[zone]; !ok || old != sum {
+				changed = append(changed, zone.String())
+			}
+		}
+		for zone := range plain {
+			if _, ok := got[zone]; !ok {
+				changed = append(changed, zone.String())
+			}
+		}
+		if strings.Join(changed, " ") != v.changes {
+			t.Errorf("%s changes %v, want %q", v.text, changed, v.changes)
+		}
+	}
+	// A negative trust anchor speaks until its time is over.
+	end := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	s := statements{nta: []config.NegativeTrustAnchor{{Zone: dnsname.MustParse("broken.example."), Until: end}}}
+	if during, after := s.fingerprints(end.Add(-1)), s.fingerprints(end); len(during) != 1 || len(after) != 0 {
+		t.Errorf("%v before its end, %v after", during, after)
+	}
+}
+
+func contextWithEnd(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithCancel(t.Context())
+}

@@ -1,0 +1,142 @@
+package app
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/config"
+	"lastgood/internal/dnsname"
+)
+
+// SnapshotPath is the file that the configuration wants the cache to be kept
+// in, "" for none. With auto it lies in the directory that a service manager
+// gives (STATE_DIRECTORY), else in the user's (XDG_STATE_HOME, ~/.local/state),
+// and has a name made of the addresses to listen on: two resolvers beside each
+// other have two files. One whose port the system chooses has none.
+func SnapshotPath(c *config.Config, getenv func(string) string) (string, error) {
+	switch c.Cache.Snapshot {
+	case "off":
+		return "", nil
+	case "auto":
+	default:
+		return c.Cache.Snapshot, nil
+	}
+	var addresses []string
+	for _, e := range c.Listen {
+		if e.Addr.Port() == 0 {
+			return "", nil
+		}
+		addresses = append(addresses, e.String())
+	}
+	slices.Sort(addresses)
+	sum := sha256.Sum256([]byte(strings.Join(addresses, " ")))
+	dir, err := stateDirectory(getenv)
+	return filepath.Join(dir, fmt.Sprintf("cache-%x.snapshot", sum[:4])), err
+}
+
+func stateDirectory(getenv func(string) string) (string, error) {
+	if dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "lastgood"), nil
+	}
+	if home := getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "state", "lastgood"), nil
+	}
+	return "", errors.New("there is no directory for the cache's snapshot, since none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set")
+}
+
+// statements are what a configuration says of zones that decides what their
+// data is, as far as it does not change while the program runs.
+type statements struct {
+	of  map[dnsname.Name][]string
+	nta []config.NegativeTrustAnchor
+}
+
+// statementsOf collects them. hints are the root's servers as the configuration
+// has them; they count where it names a file of its own, for then the root may
+// be another one.
+func statementsOf(c *config.Config, hints []cache.NameServer) statements {
+	s := statements{of: map[dnsname.Name][]string{}, nta: c.DNSSEC.NegativeTrustAnchors}
+	for _, f := range c.Forward {
+		s.say(f.Zone, "forward", endpoints(f.To), f.Fallback, f.Cache)
+	}
+	for _, z := range c.Stub {
+		s.say(z.Zone, "stub", endpoints(z.Servers), z.Fallback, z.Cache)
+	}
+	for _, zone := range c.DNSSEC.Insecure {
+		s.say(zone, "insecure")
+	}
+	for _, text := range c.DNSSEC.TrustAnchors {
+		zone, anchor := trustAnchor(text)
+		s.say(zone, "anchor", anchor)
+	}
+	if c.DNSSEC.Validation {
+		s.say(dnsname.Root, "validation")
+	}
+	if file := c.Recursion.RootHints; file != "" {
+		for _, ns := range hints {
+			s.say(dnsname.Root, "hint", file, ns.Name.String(), ns.Addrs)
+		}
+	}
+	return s
+}
+
+func (s *statements) say(zone dnsname.Name, what ...any) {
+	s.of[zone] = append(s.of[zone], fmt.Sprintln(what...))
+}
+
+// endpoints writes servers so that their order does not matter.
+func endpoints(list []config.Endpoint) []string {
+	texts := make([]string, len(list))
+	for i, e := range list {
+		texts[i] = e.String()
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// trustAnchor gives the zone of a trust anchor and its text. Of a file that
+// means the content, and it may speak of all zones.
+func trustAnchor(text string) (dnsname.Name, string) {
+	fields := strings.Fields(text)
+	if len(fields) > 1 {
+		if zone, err := dnsname.Parse(fields[0]); err == nil {
+			return zone, strings.Join(fields, " ")
+		}
+	}
+	content, err := os.ReadFile(text)
+	if err != nil {
+		return dnsname.Root, text
+	}
+	return dnsname.Root, string(content)
+}
+
+// fingerprints are those of each zone that is spoken of at a time. A negative
+// trust anchor whose time is over says nothing.
+func (s *statements) fingerprints(at time.Time) map[dnsname.Name][8]byte {
+	said := make(map[dnsname.Name][]string, len(s.of)+len(s.nta))
+	for zone, list := range s.of {
+		said[zone] = slices.Clone(list)
+	}
+	for _, n := range s.nta {
+		if n.Until.After(at) {
+			said[n.Zone] = append(said[n.Zone], "negative anchor\n")
+		}
+	}
+	prints := make(map[dnsname.Name][8]byte, len(said))
+	for zone, list := range said {
+		slices.Sort(list)
+		sum := sha256.Sum256([]byte(strings.Join(list, "")))
+		prints[zone] = [8]byte(sum[:8])
+	}
+	return prints
+}

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/config"
 	"lastgood/internal/control"
+	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/listener"
@@ -35,6 +37,11 @@ type Options struct {
 
 	Hints []cache.NameServer // in place of the configuration's root hints
 	Seed  uint64             // of server choice and hashing; 0 takes a random one
+
+	// Snapshot is the file that keeps the cache from one run to the next, "" for
+	// none: the App leaves to its caller what cache.snapshot means, see
+	// SnapshotPath. Its directory is made at Start.
+	Snapshot string
 }
 
 // App is a resolver with everything around it.
@@ -48,8 +55,11 @@ type App struct {
 	listener *listener.Listener
 	control  *control.Server
 
-	counts eventCounts
-	token  string // of the control address
+	snapshots snapshots
+	counts    eventCounts
+	token     string // of the control address
+
+	tlsRoots map[dnsname.Name]*x509.CertPool // of forward zones that have their own
 
 	ready  atomic.Bool
 	failed chan error
@@ -78,6 +88,9 @@ func New(o Options) (*App, error) {
 
 // Resolver answers questions without a listener; it works before Start too.
 func (a *App) Resolver() *resolver.Resolver { return a.resolver }
+
+// Cache is what the resolver remembers.
+func (a *App) Cache() *cache.Cache { return a.cache }
 
 // Clock is the app's clock.
 func (a *App) Clock() *clock.Clock { return a.clock }
@@ -123,10 +136,13 @@ func (a *App) Start() error {
 		end()
 		return err
 	}
+	a.startSnapshots(ctx)
 	if err := a.listener.Start(); err != nil {
+		a.snapshots.off.Store(true) // perhaps another lastgood is there already
 		return errors.Join(err, a.Stop(ctx))
 	}
 	a.tasks.Go(func() { a.sweep(ctx) })
+	a.tasks.Go(func() { a.resolver.Run(ctx) })
 	a.ready.Store(true)
 	return nil
 }
@@ -136,7 +152,8 @@ func (a *App) startControl() error {
 	if !c.Listen.Enabled() || a.o.Listen != nil { // a simulated network has no control address
 		return nil
 	}
-	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: a.token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log})
+	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: a.token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log, Clock: a.clock,
+		Cache: controlAPI{a}, Resolver: controlAPI{a}})
 	if err != nil {
 		return err
 	}
@@ -183,5 +200,6 @@ func (a *App) Stop(ctx context.Context) error {
 		a.end()
 	}
 	a.tasks.Wait()
+	a.saveSnapshot()
 	return err
 }

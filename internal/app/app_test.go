@@ -48,7 +48,7 @@ func TestReadyFromStartToStop(t *testing.T) {
 // What expired is tidied away though nobody asks or stores anything.
 func TestSweepInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newApp(t, "{}")
+		a := newApp(t, "stale: {enabled: false}")
 		e := cache.Entry{Name: dnsname.MustParse("gone.example."), Kind: cache.NXDomain, TTL: 1}
 		if !a.cache.Put(a.clock.Now(), &e) || a.cache.Stats().Entries != 1 {
 			t.Fatal("the entry was not stored")

@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	mathrand "math/rand/v2"
 	"net/netip"
 
@@ -40,6 +41,9 @@ func (a *App) build() error {
 			return err
 		}
 	}
+	if a.tlsRoots, err = tlsRoots(a.o.Config); err != nil {
+		return err
+	}
 	seed := a.o.Seed
 	if seed == 0 {
 		var b [8]byte
@@ -47,6 +51,7 @@ func (a *App) build() error {
 		seed = binary.NativeEndian.Uint64(b[:])
 	}
 	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.o.Events)
+	a.snapshots.said = statementsOf(a.o.Config, hints)
 	a.cache = cache.New(cacheOptions(a.o.Config, seed))
 	a.infra = infra.New(infraOptions(a.o.Config, seed))
 	a.upstream = upstream.New(a.upstreamOptions(events))
@@ -75,18 +80,19 @@ func (a *App) upstreamOptions(events event.Sink) upstream.Options {
 	return upstream.Options{
 		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(c.Limits.UDPSize),
 		CaseRandomisation: c.Recursion.CaseRandomisation, Cookies: true, DoNotQuery: c.Recursion.DoNotQuery, Events: events,
-		MaxSockets: upstreamSockets,
+		MaxSockets: upstreamSockets, TLSRoots: a.tlsRoots,
 	}
 }
 
 func (a *App) iteratorOptions(events event.Sink, addresses iterator.Addresses, hints []cache.NameServer, seed uint64) iterator.Options {
-	rec, limits := a.o.Config.Recursion, a.o.Config.Limits
+	rec, limits, rules := a.o.Config.Recursion, a.o.Config.Limits, staleRules(a.o.Config)
 	mode := map[string]iterator.Mode{"relaxed": iterator.Relaxed, "strict": iterator.Strict, "off": iterator.Off}
 	return iterator.Options{
 		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Addresses: addresses, Clock: a.clock,
 		Rand: mathrand.New(mathrand.NewPCG(seed, 2)), Events: events,
 		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), IPv4: rec.IPv4, IPv6: rec.IPv6,
-		Allowed: func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
+		Allowed:   func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
+		AnswerTTL: func(name dnsname.Name) uint32 { return rules.For(name).TTL(math.MaxUint32) },
 		Limits: iterator.Limits{
 			Records: limits.RecordsPerSection, CNAMEHops: limits.CNAMEHops, Depth: limits.Depth, Referrals: limits.Referrals,
 			NSLookups: limits.NSLookups, LookupsTotal: limits.NSLookupsTotal, PerZone: limits.OutstandingPerZone,
@@ -118,7 +124,7 @@ func zones(c *config.Config) []iterator.Zone {
 func targets(endpoints []config.Endpoint) []iterator.Target {
 	list := make([]iterator.Target, len(endpoints))
 	for i, e := range endpoints {
-		list[i] = iterator.Target{Addr: e.Addr, Host: e.Host, TCP: e.Scheme == "tcp"}
+		list[i] = iterator.Target{Addr: e.Addr, Host: e.Host, TCP: e.Scheme == "tcp" || e.TLSName != "", TLS: e.TLSName}
 	}
 	return list
 }
@@ -137,7 +143,8 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addre
 	}
 	kept := cachedZones(c)
 	return resolver.Options{
-		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Events: events,
+		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Health: a.infra, Events: events,
+		Stale: staleRules(c), NeverStale: neverStale(c), ErrorText: c.Stale.ErrorText, Prefetch: c.Recursion.Prefetch,
 		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries,
 		ReplyBytes: int64(c.Limits.ReplyBytes), CNAMEHops: c.Limits.CNAMEHops,
 		Depth: c.Limits.Depth, Flights: c.Limits.Flights,

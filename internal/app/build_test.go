@@ -16,11 +16,16 @@ func (a *App) wiring(c *config.Config) string {
 	known.Rand = nil
 	walk := a.iteratorOptions(nil, nil, nil, 1)
 	allowed := walk.Allowed(netip.MustParseAddr("127.0.0.1"))
-	walk.Rand, walk.Allowed = nil, nil
+	lapsed := walk.AnswerTTL("\x01y\x00")
+	walk.Rand, walk.Allowed, walk.AnswerTTL = nil, nil, nil
 	client := a.resolverOptions(nil, nil)
 	client.Panicked = nil
-	return fmt.Sprintf("%+v\n%+v\n%+v\n%+v %v\n%+v\n%+v",
-		cacheOptions(c, 1), known, a.upstreamOptions(nil), walk, allowed, client, a.listenerOptions(nil))
+	stored := cacheOptions(c, 1)
+	policies := fmt.Sprintf("%+v %+v %+v %+v", *stored.Stale.For("\x01x\x00"), *stored.Stale.For("\x01y\x00"),
+		*client.Stale.For("\x01x\x00"), *client.Stale.For("\x01y\x00"))
+	stored.Stale, client.Stale = nil, nil // pointers, of which no two are alike
+	return fmt.Sprintf("%s\n%+v\n%+v\n%+v\n%+v %v %d\n%+v\n%+v",
+		policies, stored, known, a.upstreamOptions(nil), walk, allowed, lapsed, client, a.listenerOptions(nil))
 }
 
 // Every key that is not about files, the log or the control address (which the
@@ -47,6 +52,8 @@ func TestKeysReachTheirParts(t *testing.T) {
 		`limits: {flights: 77}`, `limits: {clients-waiting: 77}`, `limits: {outstanding-per-client: 7}`,
 		`limits: {tcp-connections: 7}`, `limits: {tcp-connections-per-client: 7}`, `limits: {tcp-idle-timeout: 1s}`,
 		`limits: {tcp-pipeline: 7}`, `limits: {udp-size: 600B}`, `limits: {failure-min: 2s}`, `limits: {failure-max: 1m}`,
+		`recursion: {prefetch: false}`, `stale: {enabled: false}`, `stale: {error-text: false}`, `stale: {never-for-clients: [192.0.2.0/24]}`,
+		`stale: {client-timeout: 1s}`, `stale: {never-for: [x.]}`, `stale: {zones: [{zone: x., answer-ttl: 1s}]}`,
 		`forward: [{zone: x., to: ["192.0.2.1"]}]`, `stub: [{zone: x., servers: ["192.0.2.1"]}]`,
 	} {
 		c, err := config.Parse("test", []byte(text))

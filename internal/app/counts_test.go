@@ -10,6 +10,8 @@ import (
 
 	"lastgood/internal/cache"
 	"lastgood/internal/control"
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/listener"
 	"lastgood/internal/resolver"
@@ -71,7 +73,8 @@ func exported() string {
 	for d := listener.DropShort; d <= listener.DropUnanswered; d++ {
 		in.Dropped[d] = 0
 	}
-	flights, up, known, entries := resolver.Stats{}, upstream.Stats{}, infra.Stats{}, cache.Stats{}
+	flights, up, known, entries := resolver.Stats{Stale: map[resolver.StaleCount]uint64{
+		{Why: event.StaleTimeout, Cause: -1}: 0, {Why: event.StaleTrouble, Cause: int(ede.NoReachableAuthority)}: 0}}, upstream.Stats{}, infra.Stats{}, cache.Stats{}
 	f.fill(reflect.ValueOf(&in).Elem(), "listener")
 	f.fill(reflect.ValueOf(&flights).Elem(), "resolver")
 	f.fill(reflect.ValueOf(&up).Elem(), "upstream")
@@ -80,6 +83,8 @@ func exported() string {
 	g.queries(in)
 	g.connections(in.TCP)
 	g.flights(flights)
+	g.freshness(0, flights)
+	g.refreshes(flights)
 	g.transport(up)
 	g.servers(known)
 	g.cache(entries)

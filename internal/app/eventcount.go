@@ -20,11 +20,13 @@ var rttBounds = [...]time.Duration{
 
 // eventCounts counts what only events tell.
 type eventCounts struct {
-	exchanges [2][outcomes]atomic.Uint64 // by transport
+	exchanges [event.TLS + 1][outcomes]atomic.Uint64 // by transport
 	late      atomic.Uint64
 	rtt       [len(rttBounds) + 1]atomic.Uint64
 	rttSum    atomic.Int64
 	primings  [2]atomic.Uint64 // useful, failed
+	rechecks  [outcomes]atomic.Uint64
+	returns   atomic.Uint64 // of zones, by a recheck
 	panics    atomic.Uint64
 
 	mu     sync.Mutex
@@ -35,7 +37,7 @@ type eventCounts struct {
 func (c *eventCounts) hear(e event.Event) {
 	switch e := e.(type) {
 	case event.Exchanged:
-		c.exchanges[e.Transport&1][min(int(e.Outcome), outcomes-1)].Add(1)
+		c.exchanges[min(e.Transport, event.TLS)][min(int(e.Outcome), outcomes-1)].Add(1)
 		if e.Late {
 			c.late.Add(1)
 		}
@@ -47,6 +49,11 @@ func (c *eventCounts) hear(e event.Event) {
 			c.primings[0].Add(1)
 		} else {
 			c.primings[1].Add(1)
+		}
+	case event.Rechecked:
+		c.rechecks[min(int(e.Outcome), outcomes-1)].Add(1)
+		if e.Recovered {
+			c.returns.Add(1)
 		}
 	case event.BudgetHit:
 		c.mu.Lock()

@@ -18,6 +18,7 @@ func TestEventsAreCounted(t *testing.T) {
 		event.Exchanged{Outcome: event.Timeout, RTT: time.Hour},
 		event.Priming{}, event.Priming{Failure: &ede.Error{}},
 		event.BudgetHit{Bound: "depth"}, event.BudgetHit{Bound: "depth"},
+		event.Rechecked{Outcome: event.Timeout}, event.Rechecked{Outcome: event.NoData, Recovered: true},
 	} {
 		a.counts.hear(e)
 	}
@@ -36,6 +37,9 @@ func TestEventsAreCounted(t *testing.T) {
 		"lastgood_primings_total useful":                                   1,
 		"lastgood_primings_total failed":                                   1,
 		"lastgood_bounds_hit_total depth":                                  2,
+		"lastgood_rechecks_total timeout":                                  1,
+		"lastgood_rechecks_total nodata":                                   1,
+		"lastgood_recheck_recoveries_total":                                1,
 	} {
 		if m, ok := got[key]; !ok || m.Value != want {
 			t.Errorf("%s is %v, want %v", key, m.Value, want)

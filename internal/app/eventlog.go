@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/ede"
 	"lastgood/internal/event"
 )
 
@@ -41,10 +42,21 @@ func (l *eventLog) hear(e event.Event) {
 	switch e := e.(type) {
 	case event.CutHealth:
 		if e.Failing {
-			l.say(slog.LevelWarn, e.At, "zone began to fail", "zone", e.Cut.String(), "cause", causeText(e.Cause))
+			l.say(slog.LevelWarn, e.At, "zone began to fail", "zone", e.Cut.String(), "cause", causeOf(e.Cause))
 		} else {
 			l.say(slog.LevelInfo, e.At, "zone is back", "zone", e.Cut.String())
 		}
+	case event.NetworkHealth:
+		if e.Offline {
+			l.say(slog.LevelWarn, e.At, "no name server answers any more, whoever is asked: is the network down?")
+		} else {
+			l.say(slog.LevelInfo, e.At, "name servers answer again")
+		}
+	case event.StaleServed:
+		l.say(slog.LevelDebug, e.At, "served a stale answer", "name", e.Question.Name.String(), "type", e.Question.Type.String(),
+			"age", e.Age.Round(time.Second), "why", e.Why.String(), "cause", causeOf(e.Cause))
+	case event.Rechecked:
+		l.say(slog.LevelDebug, e.At, "rechecked a server", "zone", e.Cut.String(), "server", e.Server.String(), "outcome", e.Outcome.String())
 	case event.Priming:
 		if e.Failure != nil {
 			l.say(slog.LevelWarn, e.At, "priming failed, going on with the hints", "cause", e.Failure.Error())
@@ -63,11 +75,12 @@ func (l *eventLog) hear(e event.Event) {
 	}
 }
 
-func causeText(err error) string {
-	if err == nil {
+// causeOf is a cause in words.
+func causeOf(e *ede.Error) string {
+	if e == nil {
 		return "unknown"
 	}
-	return err.Error()
+	return e.Error()
 }
 
 // say logs unless its kind of message was logged too often of late.

@@ -24,7 +24,12 @@ func (a *App) gather(emit func(control.Metric)) {
 	g.queries(in)
 	g.connections(in.TCP)
 	g.cache(a.cache.Stats())
-	g.flights(a.resolver.Stats())
+	a.gatherSnapshots(g)
+	flights := a.resolver.Stats()
+	g.flights(flights)
+	g.freshness(in.Cached, flights)
+	g.refreshes(flights)
+	a.gatherHealth(g)
 	a.gatherBounds(g)
 	a.gatherUpstream(g)
 	g.transport(a.upstream.Stats())
@@ -126,7 +131,7 @@ func (a *App) gatherBounds(g gatherer) {
 
 func (a *App) gatherUpstream(g gatherer) {
 	c := &a.counts
-	for _, t := range transports {
+	for _, t := range append(transports[:], event.TLS) {
 		for o := range outcomes {
 			if n := c.exchanges[t][o].Load(); n > 0 {
 				g.count("lastgood_upstream_queries_total", "Questions to name servers, by what came of them.", n,
@@ -161,15 +166,28 @@ func (g gatherer) transport(s upstream.Stats) {
 	g.count("lastgood_upstream_tcp_stale_total", "Kept connections that turned out to be closed.", s.TCPStale)
 	g.count("lastgood_upstream_tcp_opened_total", "Connections to name servers opened.", s.TCPOpened)
 	g.count("lastgood_upstream_tcp_reused_total", "Questions that went over a kept connection.", s.TCPReused)
+	g.overTLS(s)
 	const unsent = "Questions that were not sent."
 	for _, u := range []struct {
 		why string
 		n   uint64
-	}{{"budget", s.BudgetRefused}, {"do-not-query", s.Forbidden}, {"sockets", s.SocketBound}, {"system", s.LocalErrors}} {
+	}{{"budget", s.BudgetRefused}, {"do-not-query", s.Forbidden}, {"sockets", s.SocketBound}, {"connections", s.TLSFull}, {"system", s.LocalErrors}} {
 		g.count("lastgood_upstream_unsent_total", unsent, u.n, "reason", u.why)
 	}
 	g.count("lastgood_upstream_shed_total", "Exchanges given up by those who waited, ended early for their sockets.", s.Shed)
 	g.gauge("lastgood_upstream_sockets", "Sockets to name servers open.", float64(s.Sockets))
+}
+
+func (g gatherer) overTLS(s upstream.Stats) {
+	g.gauge("lastgood_upstream_tls_connections", "Connections to name servers over TLS.", float64(s.TLS))
+	g.gauge("lastgood_upstream_tls_waiting", "Questions on those that wait for their reply.", float64(s.Waiting))
+	const opened = "Connections to name servers over TLS that were opened."
+	g.count("lastgood_upstream_tls_opened_total", opened, s.TLSOpened-s.TLSResumed, "session", "new")
+	g.count("lastgood_upstream_tls_opened_total", opened, s.TLSResumed, "session", "resumed")
+	g.count("lastgood_upstream_tls_failed_total", "Connections not used because the server did not prove to be itself, or spoke no TLS.", s.TLSFailed)
+	g.count("lastgood_upstream_tls_reused_total", "Questions that went over a TLS connection that was open.", s.TLSReused)
+	g.count("lastgood_upstream_tls_stale_total", "Questions sent again because their TLS connection had ended.", s.TLSStale)
+	g.count("lastgood_upstream_tls_stalled_total", "TLS connections that were given no more questions because no replies came.", s.TLSStalled)
 }
 
 func (g gatherer) servers(s infra.Stats) {
@@ -192,6 +210,7 @@ func (g gatherer) cache(s cache.Stats) {
 	g.gauge("lastgood_cache_size_bytes", "The cache's budget.", float64(s.Size))
 	g.gauge("lastgood_cache_used_bytes", "Of the cache's budget, what is in use.", float64(s.Bytes))
 	g.gauge("lastgood_cache_entries", "Entries in the cache.", float64(s.Entries))
+	g.gauge("lastgood_cache_stale_entries", "Of the entries, those past their TTL that may still be served.", float64(s.Stale))
 	g.gauge("lastgood_cache_delegations", "Delegations known.", float64(s.Delegations))
 	g.gauge("lastgood_cache_failures", "Failures remembered.", float64(s.Failures))
 	for _, l := range []struct {

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"net/netip"
+
 	"lastgood/internal/config"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/stale"
@@ -27,4 +29,13 @@ func stalePolicy(p *config.StalePolicy) stale.Policy {
 		Enabled: true, ClientTimeout: wait, Max: p.MaxStale, Negative: p.MaxStaleNegative, AnswerTTL: p.AnswerTTL,
 		Recheck: p.FailureRecheck, PositiveOnly: p.PositiveOnly, RefuseRefused: p.OnRefused == "refuse",
 	}
+}
+
+// neverStale tells which clients get nothing stale, nil when all may.
+func neverStale(c *config.Config) func(netip.Addr) bool {
+	clients := c.Stale.NeverForClients
+	if len(clients) == 0 {
+		return nil
+	}
+	return func(addr netip.Addr) bool { return within(clients, addr) }
 }

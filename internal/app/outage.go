@@ -1,0 +1,77 @@
+package app
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/resolver"
+)
+
+// freshness tells how good answers are: the metrics that show an outage at a
+// glance. What the cache alone answered is fresh.
+func (g gatherer) freshness(cached uint64, s resolver.Stats) {
+	const answers = "Answers by freshness; none: questions that got no answer. Those that are not resolved (RD=0, special names, ANY) are not counted."
+	var stale uint64
+	for _, by := range slices.SortedFunc(maps.Keys(s.Stale), func(a, b resolver.StaleCount) int {
+		return cmp.Or(cmp.Compare(a.Why, b.Why), cmp.Compare(a.Cause, b.Cause))
+	}) {
+		stale += s.Stale[by]
+		g.count("lastgood_stale_answers_total", "Answers past their TTL, by why they were given and the failure behind it.", s.Stale[by],
+			"why", by.Why.String(), "cause", causeName(by.Cause))
+	}
+	g.count("lastgood_answers_total", answers, cached+s.Fresh, "freshness", "fresh")
+	g.count("lastgood_answers_total", answers, stale, "freshness", "stale")
+	g.count("lastgood_answers_total", answers, s.None, "freshness", "none")
+	g.histogram("lastgood_stale_answer_age_seconds", "How long before a stale answer was given it had expired.", s.StaleAge.Bounds, s.StaleAge.Counts, s.StaleAge.Sum)
+	g.count("lastgood_servfails_prevented_total", "Stale answers given when the attempt at something better had failed, or was known to fail.", s.Prevented)
+	g.count("lastgood_client_waits_cut_total", "Waits for something better than a stale answer that the client timeout ended.", s.WaitsCut)
+}
+
+// causeName is a cause's name in the registry of extended errors.
+func causeName(code int) string {
+	if code < 0 {
+		return "none yet"
+	}
+	return ede.Code(code).String()
+}
+
+// refreshes tells what was asked for that nobody waited for, and how zones that
+// came back are treated.
+func (g gatherer) refreshes(s resolver.Stats) {
+	g.count("lastgood_refreshes_total", "Resolutions begun behind a stale answer.", s.Behind)
+	g.count("lastgood_prefetches_total", "Answers refreshed before they expired.", s.Prefetches)
+	g.count("lastgood_prefetches_dropped_total", "Answers that were due for that when too many were under way.", s.PrefetchesDropped)
+	const recovery = "Refreshes of zones in the slow start after their return, by what became of them."
+	g.count("lastgood_recovery_refreshes_total", recovery, s.Recovery, "result", "begun")
+	g.count("lastgood_recovery_refreshes_total", recovery, s.RecoveryQueued, "result", "queued")
+	g.count("lastgood_recovery_refreshes_total", recovery, s.RecoveryForgotten, "result", "forgotten")
+	g.count("lastgood_recoveries_unbounded_total", "Zones that came back when too many others had, and had no slow start.", s.RecoveryUnbounded)
+}
+
+// gatherHealth tells how zones and the way to them are.
+func (a *App) gatherHealth(g gatherer) {
+	now := a.clock.Now()
+	failing, suspect := 0, 0
+	for _, z := range a.infra.Zones(now) {
+		switch {
+		case z.Failing:
+			failing++
+		case z.Suspect:
+			suspect++
+		}
+	}
+	const zones = "Zones whose servers fail, or are all suspect."
+	g.gauge("lastgood_zones_in_trouble", zones, float64(failing), "state", "failing")
+	g.gauge("lastgood_zones_in_trouble", zones, float64(suspect), "state", "suspect")
+	_, offline := a.infra.Offline(now)
+	g.gauge("lastgood_network_offline", "Whether no name server answers any more, whoever is asked.", boolean(offline))
+	for o := range outcomes {
+		if n := a.counts.rechecks[o].Load(); n > 0 {
+			g.count("lastgood_rechecks_total", "Questions to see whether a server is back, by what came of them.", n, "outcome", event.Outcome(o).String())
+		}
+	}
+	g.count("lastgood_recheck_recoveries_total", "Zones found to be back by a recheck.", a.counts.returns.Load())
+}

@@ -24,13 +24,14 @@ import (
 // A set is its TTL, the lengths of data and signatures (uvarints), then both.
 const headLen = 4 * 8
 
-// meta, from the lowest bit: type 16, kind 2, rank 2, security 3, 1 free,
-// number of proof sets 8, length of the name 8, where in the name the cut
+// meta, from the lowest bit: type 16, kind 2, rank 2, security 3, whether the
+// TTL was zero and was raised 1, number of proof sets 8, length of the name 8, where in the name the cut
 // begins 8. The upper 16 bits belong to the shard's lists.
 const (
 	metaKind     = 16
 	metaRank     = 18
 	metaSecurity = 20
+	metaZero     = 23
 	metaProofs   = 24
 	metaName     = 32
 	metaCut      = 40
@@ -47,6 +48,7 @@ type stamp struct {
 	tag    uint32
 	gen    uint32
 	ttl    uint32
+	zero   bool // that was ttl before it was raised
 	stored clock.Mono
 	until  clock.Mono
 }
@@ -65,6 +67,9 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 	meta := uint64(e.Type) | uint64(e.Kind&3)<<metaKind | uint64(e.Rank&3)<<metaRank |
 		uint64(e.Security&7)<<metaSecurity | uint64(len(e.Proof))<<metaProofs |
 		uint64(len(e.Name))<<metaName | uint64(cut)<<metaCut
+	if s.zero {
+		meta |= 1 << metaZero
+	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.tag)|uint64(s.staleMillis())<<32)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.gen)|uint64(s.ttl)<<32)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.stored))

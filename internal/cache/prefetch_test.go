@@ -119,7 +119,7 @@ func TestSparingKeepsTheClaim(t *testing.T) {
 // meanwhile, each stored entry is claimed once.
 func TestClaimConcurrently(t *testing.T) {
 	c := New(Options{Size: minSize, Stale: onRules})
-	const entries, readers = 400, 4
+	const entries, readers = 150, 3
 	var claims [entries + 1]atomic.Int32
 	var stop atomic.Bool
 	var wg sync.WaitGroup

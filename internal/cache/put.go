@@ -41,12 +41,19 @@ func (c *Cache) Date(now clock.Mono, e *Entry) { c.date(now, e) }
 
 func (c *Cache) date(now clock.Mono, e *Entry) stamp {
 	negative := e.Kind != Data
-	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), stored: now}
-	if st.until = st.expiry(); e.TTL > 0 { // a TTL of zero that was raised still is one (RFC 8767 §4)
-		st.until = c.opt.Stale.For(e.Name).Until(now, st.until, negative)
-	}
+	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), zero: e.TTL == 0, stored: now}
+	st.until = c.staleUntil(e.Name, st, negative)
 	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
 	return st
+}
+
+// staleUntil is until when an entry that is stored so may be served. A TTL of
+// zero that was raised still is one (RFC 8767 §4).
+func (c *Cache) staleUntil(name dnsname.Name, st stamp, negative bool) clock.Mono {
+	if st.zero {
+		return st.expiry()
+	}
+	return c.opt.Stale.For(name).Until(st.stored, st.expiry(), negative)
 }
 
 // put stores a record, which lacks nothing but its generation.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -129,17 +130,30 @@ func expectAfter(t *testing.T, first, second *Entry, both bool, now clock.Mono) 
 	checkAll(t, c)
 }
 
-// A TTL of zero is never stale, not even where a minimum made it storable.
+// A TTL of zero is never stale, not even where a minimum made it storable, nor
+// after a restart.
 func TestRaisedZeroIsNeverStale(t *testing.T) {
-	c := New(Options{Size: minSize, Stale: onRules, MinTTL: 5 * time.Second})
+	o := Options{Size: minSize, Stale: onRules, MinTTL: 5 * time.Second}
+	c, again := New(o), New(o)
 	for _, ttl := range []uint32{0, 1} {
-		e := address(numbered("n", int(ttl)), ttl)
-		c.Put(at(0), e)
-		if _, ok := look(c, at(5*time.Second-1), e.Name, wire.TypeA); !ok {
-			t.Errorf("TTL %d: not stored", ttl)
-		}
-		if _, ok := look(c, at(5*time.Second), e.Name, wire.TypeA); ok != (ttl > 0) {
-			t.Errorf("TTL %d: found %v when it expired", ttl, ok)
+		c.Put(at(0), address(numbered("n", int(ttl)), ttl))
+	}
+	var snapshot bytes.Buffer
+	if n, err := c.WriteSnapshot(&snapshot, at(0), time.Unix(1e9, 0), SnapshotHeader{}); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	if _, err := again.ReadSnapshot(bytes.NewReader(snapshot.Bytes()), at(0), time.Unix(1e9, 0), SnapshotHeader{}); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]*Cache{"stored": c, "restored": again} {
+		for ttl := range 2 {
+			n := numbered("n", ttl)
+			if _, ok := look(c, at(5*time.Second-1), n, wire.TypeA); !ok {
+				t.Errorf("%s with TTL %d: not there", what, ttl)
+			}
+			if _, ok := look(c, at(5*time.Second), n, wire.TypeA); ok != (ttl > 0) {
+				t.Errorf("%s with TTL %d: found %v when it expired", what, ttl, ok)
+			}
 		}
 	}
 }

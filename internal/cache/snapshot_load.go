@@ -208,7 +208,8 @@ func (l *loader) store(ttl uint32, stored int64, hits uint8) {
 	}
 	st := stamp{gen: l.gen, ttl: min(ttl, uint32(min(longest/time.Second, 1<<32-1)))}
 	st.stored = l.moment(stored, seconds(st.ttl))
-	st.until = o.Stale.For(name).Until(st.stored, st.expiry(), negative)
+	st.zero = h.meta>>metaZero&1 == 1
+	st.until = l.c.staleUntil(name, st, negative)
 	state := stale.StateOf(l.now, st.expiry(), st.until)
 	switch {
 	case l.isChanged(name):

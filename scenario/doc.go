@@ -39,6 +39,9 @@
 //
 //	server NAME ADDR[,ADDR…] [ZONE[=FILE]…] [latency=10ms] [jitter=…] [loss=…] [mtu=…] [no-hint]
 //	    an authority; latency is one way; later servers may come at any time
+//	tls SERVER NAME[,NAME…] [expired]
+//	    the server answers over TLS too, on port 853, with a certificate for these
+//	    names by an issuer in $STATE/ca.pem; again: it shows another one
 //	hint NAME ADDR[,ADDR…]         another root hint, of nobody perhaps
 //	config KEY=VALUE…              in place of lastgood.yaml; before the first question
 //	at 59s / after 5s              go on at that time since the beginning / that much later

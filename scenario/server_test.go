@@ -22,7 +22,8 @@ type server struct {
 	zones           map[dnsname.Name]string // the file of each
 	link            simnet.Link
 	noHint          bool
-	*simauth.Server // nil before the app starts
+	tls             *identity // nil: none
+	*simauth.Server           // nil before the app starts
 
 	mu     sync.Mutex
 	canned []*canned // in the order of the script; the last that fits counts
@@ -92,6 +93,9 @@ func (s *server) start() error {
 		s.SetZone(z)
 	}
 	s.Always(s.react)
+	if s.tls != nil {
+		s.ServeTLS(s.tls.config())
+	}
 	return nil
 }
 

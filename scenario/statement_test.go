@@ -35,6 +35,7 @@ type statement struct {
 var statements = map[string]statement{ // constant in effect
 	"server":    {noBlock, false, (*world).doServer},
 	"hint":      {noBlock, false, (*world).doHint},
+	"tls":       {noBlock, false, (*world).doTLS},
 	"config":    {noBlock, false, (*world).doConfig},
 	"at":        {noBlock, true, (*world).doAt},
 	"after":     {noBlock, true, (*world).doAfter},

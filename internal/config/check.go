@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lastgood/internal/dnsname"
@@ -82,6 +83,9 @@ func (r *reader) checkZones() {
 	for i, z := range r.cfg.Forward {
 		r.once("forward", i, z.Zone, resolution)
 		r.someServer("forward", i, "to", z.To)
+		if z.TLSCA != "" && !slices.ContainsFunc(z.To, func(e Endpoint) bool { return e.Scheme == "tls" }) {
+			r.fail(r.items["forward"][i], "forward", &problem{"tls-ca has no effect without a tls:// resolver", "write tls:// in to, or delete it"})
+		}
 	}
 	for i, z := range r.cfg.Stub {
 		r.once("stub", i, z.Zone, resolution)

@@ -173,6 +173,7 @@ type NegativeTrustAnchor struct {
 type Forward struct {
 	Zone     dnsname.Name
 	To       []Endpoint
+	TLSCA    string // a PEM file; "" for the system's roots
 	Fallback bool
 	Cache    bool
 }

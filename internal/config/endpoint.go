@@ -11,8 +11,8 @@ import (
 
 // Endpoint is where to listen, or which server to ask.
 type Endpoint struct {
-	// Scheme is dns (UDP, and TCP where needed) or tcp; tls, https and quic
-	// are known but not in this version.
+	// Scheme is dns (UDP, and TCP where needed), tcp or, of a server to forward to,
+	// tls; https and quic are known but not in this version.
 	Scheme string
 	// Addr always has a port. Its address is the zero netip.Addr when Host is
 	// given.
@@ -20,7 +20,8 @@ type Endpoint struct {
 	// Host is the name of a server whose addresses have to be looked up, ""
 	// when there is an address.
 	Host dnsname.Name
-	// TLSName is what the certificate has to say, "" without TLS.
+	// TLSName is the name or address that the certificate has to have, in lower case
+	// without a final dot; "" without TLS.
 	TLSName string
 }
 
@@ -72,7 +73,7 @@ func portOf(scheme string) uint16 {
 }
 
 // parseEndpoint reads "dns://192.0.2.1:53", "192.0.2.1", "[2001:db8::1]:53",
-// "tls://192.0.2.1#name", and "ns1.example." where hosts are allowed.
+// where TLS is allowed "tls://192.0.2.1#name", and "ns1.example." where hosts are allowed.
 func (o *Option) parseEndpoint(text string) (Endpoint, *problem) {
 	e := Endpoint{Scheme: o.Values[0]}
 	rest := text
@@ -85,13 +86,13 @@ func (o *Option) parseEndpoint(text string) (Endpoint, *problem) {
 			return e, &problem{quote(text) + " has an unknown scheme", "write " + o.schemes()}
 		}
 	}
-	if host, name, ok := strings.Cut(rest, "#"); ok {
-		return e, &problem{quote(text) + " names a certificate (#" + name + "), which needs tls://, and that is not in this version",
-			"write " + strconv.Quote(host)}
+	rest, bad := o.cutTLSName(&e, text, rest)
+	if bad != nil {
+		return e, bad
 	}
 	if addr, ok := parseAddrPort(rest, portOf(e.Scheme)); ok {
 		e.Addr = addr
-		return e, o.checkPort(text, addr.Port())
+		return e, o.checkPort(text, e.Scheme, addr.Port())
 	}
 	if !o.hosts {
 		return e, &problem{quote(text) + " is no address and port", `write one such as "dns://192.0.2.1:53"`}
@@ -102,14 +103,66 @@ func (o *Option) parseEndpoint(text string) (Endpoint, *problem) {
 		return e, &problem{quote(text) + " is neither an address nor a server's name", `write one such as "192.0.2.1", "[2001:db8::1]:5353" or "ns1.example."`}
 	}
 	e.Host, e.Addr = name, netip.AddrPortFrom(netip.Addr{}, port)
-	return e, o.checkPort(text, port)
+	return e, o.checkPort(text, e.Scheme, port)
+}
+
+// cutTLSName takes what stands behind #: the name that the server's certificate
+// must have. TLS without one would be TLS with anybody.
+func (o *Option) cutTLSName(e *Endpoint, text, rest string) (string, *problem) {
+	host, name, ok := strings.Cut(rest, "#")
+	switch {
+	case e.Scheme == "tls" && (!ok || name == ""):
+		return rest, &problem{quote(text) + " does not say which name the server's certificate must have",
+			"write it behind the address, such as " + strconv.Quote("tls://"+host+"#"+nameFor(host))}
+	case !ok:
+		return rest, nil
+	case e.Scheme != "tls" && slices.Contains(o.Values, "tls"):
+		return rest, &problem{quote(text) + " names a certificate (#" + name + "), which needs tls://",
+			"write " + strconv.Quote("tls://"+host+"#"+name) + ", or " + strconv.Quote(host) + " for plain DNS"}
+	case e.Scheme != "tls":
+		return rest, &problem{quote(text) + " names a certificate (#" + name + "), which needs tls://, and that is not in this version",
+			"write " + strconv.Quote(host)}
+	}
+	if e.TLSName, ok = certificateName(name); !ok {
+		return rest, &problem{quote(name) + " is no name that a certificate can have", `write the server's name or address, such as "tls://192.0.2.1#dns.example"`}
+	}
+	return host, nil
+}
+
+// nameFor guesses the name of a server's certificate: its own, if it has one.
+func nameFor(host string) string {
+	if name, _, _ := cutPort(host, 0); name != "" && !strings.Contains(host, "[") {
+		if n, ok := certificateName(name); ok && strings.Trim(n, "0123456789.") != "" {
+			return n
+		}
+	}
+	return "dns.example"
+}
+
+// certificateName reads a host's name, or an address, as certificates have them
+// (RFC 9525 §6.3: no wildcard is asked for).
+func certificateName(text string) (string, bool) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return a.Unmap().String(), a.Zone() == ""
+	}
+	name, bad := parseName(text)
+	if bad != nil || name.IsRoot() || numericEnd(name) {
+		return "", false
+	}
+	text = strings.ToLower(strings.TrimSuffix(name.String(), "."))
+	for label := range strings.SplitSeq(text, ".") {
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return "", false
+		}
+	}
+	return text, true
 }
 
 // checkPort refuses port 0 where a server has to be reached. Where the
 // program listens itself, port 0 is any free port.
-func (o *Option) checkPort(text string, port uint16) *problem {
+func (o *Option) checkPort(text, scheme string, port uint16) *problem {
 	if port == 0 && o.hosts {
-		return &problem{quote(text) + " has port 0", "write the port of the server, or none for 53"}
+		return &problem{quote(text) + " has port 0", "write the port of the server, or none for " + strconv.Itoa(int(portOf(scheme)))}
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func FuzzRecord(f *testing.F) {
 // written and read again.
 func FuzzValues(f *testing.F) {
 	for _, text := range []string{
-		"dns://192.0.2.1:53", "[2001:db8::1]:5353", "tcp://ns1.example.:53", "tls://192.0.2.1#x", "fe80::1%eth0", "::ffff:192.0.2.1", "10.0.0.0/8",
+		"dns://192.0.2.1:53", "[2001:db8::1]:5353", "tcp://ns1.example.:53", "tls://192.0.2.1#x", "tls://[2001:db8::1]:8853#Dns.Example.", "tls://dns.example.#192.0.2.1", "tls://192.0.2.1", "tls://a#*.example", "tls://a#", "TLS://::ffff:192.0.2.1#_x.y", "fe80::1%eth0", "::ffff:192.0.2.1", "10.0.0.0/8",
 		"unix:/run/x.sock", "127.0.0.1:8053", "off", "1d12h", "256MiB", "corp.example.", `\000\.a.`, "2026-12-01T00:00:00Z", "no", "50", "[::1", "a:b:1",
 	} {
 		f.Add(text)

@@ -22,7 +22,7 @@ var table = slices.Concat(
 	tableLocal,
 )
 
-// tlsLater are the encrypted transports.
+// tlsLater are the encrypted transports; of those, forward has tls.
 var tlsLater = []string{"tls", "https", "quic"}
 
 var tableServing = []Option{
@@ -293,10 +293,18 @@ var tableZones = []Option{
 	},
 	{
 		Key: "forward[].to", Required: true,
-		Values: []string{"dns", "tcp"}, Later: tlsLater, hosts: true,
-		Help:     "The resolvers: an address, with a port where it is not 53, or a name. dns:// is UDP, and TCP where needed; tcp:// is TCP alone.",
-		Examples: []string{`["192.0.2.1:8600"]`, `["dns://[2001:db8::1]:5353", "tcp://192.0.2.2", "2001:db8::2", "ns1.example."]`},
+		Values: []string{"dns", "tcp", "tls"}, Later: []string{"https", "quic"}, hosts: true,
+		RFC:      "RFC 7858, RFC 8310",
+		Help:     "The resolvers: an address, with a port where it is not 53, or a name. dns:// is UDP, and TCP where needed; tcp:// is TCP alone; tls:// is TLS (port 853) with a server whose certificate has the name behind #, and never anything else.",
+		Examples: []string{`["tls://192.0.2.1#consul.example"]`, `["192.0.2.1:8600", "2001:db8::2", "ns1.example."]`, `["dns://[2001:db8::1]:5353", "tcp://192.0.2.2", "tls://[2001:db8::1]:8853#consul.example"]`},
 		field:    in(func(z *Forward) *[]Endpoint { return &z.To }),
+	},
+	{
+		Key: "forward[].tls-ca", Default: `""`,
+		RFC:      "RFC 8310 §8.1",
+		Help:     "A PEM file with the certificates that may sign those of the tls:// resolvers, in place of the system's.",
+		Examples: []string{`"/etc/lastgood/consul-ca.pem"`},
+		field:    in(func(z *Forward) *string { return &z.TLSCA }),
 	},
 	{
 		Key: "forward[].fallback", Default: `false`,

@@ -2,6 +2,7 @@ package simauth
 
 import (
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -16,7 +17,10 @@ import (
 	"lastgood/internal/simnet"
 )
 
-const dnsPort = 53
+const (
+	dnsPort = 53
+	tlsPort = 853
+)
 
 // Sim is a set of servers on a simulated network. Its methods may be called
 // from any goroutine of the bubble; they end the test on a mistake in it.
@@ -163,6 +167,21 @@ type Server struct {
 	mu      sync.Mutex
 	origins []dnsname.Name
 	scripts []*scripted
+}
+
+// ServeTLS lets the server answer over TLS too (RFC 7858), on port 853 of all its
+// addresses. The records have it as TCP.
+func (s *Server) ServeTLS(conf *tls.Config) {
+	s.sim.t.Helper()
+	for _, addr := range s.addrs {
+		at := netip.AddrPortFrom(addr, tlsPort)
+		tcp, err := s.host.Listen(at)
+		if err != nil {
+			s.sim.t.Fatal(err)
+		}
+		outlet := &lab.Outlet{Handler: &door{server: s, at: at}, TCP: tls.NewListener(tcp, conf)}
+		s.sim.running.Go(func() { outlet.Serve(s.sim.ctx) })
+	}
 }
 
 // Host is the machine, for links and partitions.

@@ -68,6 +68,7 @@ type walk struct {
 	refs   []ref
 	buf    []byte
 	copies []walked
+	hit    Hit // that fn is shown
 }
 
 type walked struct {
@@ -108,11 +109,11 @@ func (w *walk) take(s *shard, r ref) {
 // show calls fn for the copies that are not buried.
 func (w *walk) show(t *tombs, fn func(h *Hit, hits uint8) bool) bool {
 	for _, e := range w.copies {
-		var h Hit
-		if !decode(&h, w.buf[e.at:e.at+e.n]) || t.covers(h.Name(), h.gen) {
+		h := &w.hit
+		if !decode(h, w.buf[e.at:e.at+e.n]) || t.covers(h.Name(), h.gen) {
 			continue
 		}
-		if !fn(&h, e.hits) {
+		if !fn(h, e.hits) {
 			return false
 		}
 	}

@@ -26,6 +26,7 @@ type canned struct {
 	tail      []byte // behind the true question, as one answer record
 	drop      bool
 	msg       *dns.Msg // nil: the truth
+	ede       []*dns.EDNS0_EDE
 }
 
 const (
@@ -67,10 +68,29 @@ func newCanned(st *step) (c *canned, server string, err error) {
 			return nil, "", fmt.Errorf("%s=%s: %w", key, text, err)
 		}
 	}
-	if len(st.block) > 0 {
+	if len(st.block) > 0 && err == nil {
 		c.msg, err = message(st.block)
 	}
+	if err == nil {
+		c.ede, err = extendedErrors(st.block)
+	}
 	return c, st.words[0], err
+}
+
+// extendedErrors reads the lines "ede CODE [TEXT]" of a reply.
+func extendedErrors(block []line) (list []*dns.EDNS0_EDE, err error) {
+	for _, l := range block {
+		if l.verb != "ede" {
+			continue
+		}
+		code, text, _ := strings.Cut(l.rest, " ")
+		n, err := strconv.ParseUint(code, 10, 16)
+		if err != nil {
+			return nil, &failure{l.at, fmt.Errorf("want ede CODE [TEXT], not %q", l.rest)}
+		}
+		list = append(list, &dns.EDNS0_EDE{InfoCode: uint16(n), ExtraText: text})
+	}
+	return list, nil
 }
 
 // message makes a reply of its lines.
@@ -96,6 +116,7 @@ func message(block []line) (*dns.Msg, error) {
 				return false
 			}
 			m.Authoritative, m.Truncated, m.RecursionAvailable = has("aa"), has("tc"), has("ra")
+		case "ede": // goes into the OPT record that is there
 		default:
 			rr, err := record(l.rest)
 			if err != nil {
@@ -212,6 +233,9 @@ func (c *canned) say(m *dns.Msg) {
 	m.Rcode, m.Authoritative, m.Truncated, m.RecursionAvailable = said.Rcode, said.Authoritative, said.Truncated, said.RecursionAvailable
 	m.Answer, m.Ns, m.Extra = said.Answer, said.Ns, said.Extra
 	if opt != nil {
+		for _, e := range c.ede {
+			opt.Option = append(opt.Option, e)
+		}
 		m.Extra = append(m.Extra, opt)
 	}
 }

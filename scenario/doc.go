@@ -43,7 +43,8 @@
 //	    the server answers over TLS too, on port 853, with a certificate for these
 //	    names by an issuer in $STATE/ca.pem; again: it shows another one
 //	hint NAME ADDR[,ADDR…]         another root hint, of nobody perhaps
-//	config KEY=VALUE…              in place of lastgood.yaml; before the first question
+//	config KEY=VALUE…              in place of lastgood.yaml; before the first question;
+//	                               $STATE is a directory of the app's that outlives it
 //	at 59s / after 5s              go on at that time since the beginning / that much later
 //	ask NAME TYPE [option…] [&]    ask, and wait for the reply (not with &)
 //	wait                           for all that were asked with &
@@ -57,11 +58,13 @@
 //	fault SERVER FAULT [zone=Z]    misbehave from now on (authority.Fault), "off" ends it
 //	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [tail=HEX] [drop]
 //	    what a server says instead of the truth; * is any name or type; beneath
-//	    it rcode, flags, answer, authority and additional lines. Without those
+//	    it rcode, flags, answer, authority, additional and ede lines. Without those
 //	    the true reply is cut, delayed, or comes after forged ones. cut=% cuts it
 //	    at the number in the question's first label, raw= stands behind the true
 //	    id, tail= behind the true question as one answer record.
 //	zone ZONE FILE|none [SERVER]   replace the data of a zone now; no delegation is made up
+//	flush NAME TYPE|all COUNT      take so many entries out of the cache
+//	restart [kill]                 stop the app, or kill it, and start it again
 //	outage NAME blackhole|refuse D the machine, or the process on it, is dead for so long
 //	partition NAME / heal NAME     nothing passes between the resolver and NAME
 //	link NAME [latency=] [jitter=] [loss=] [mtu=]
@@ -86,12 +89,15 @@
 //	authority …, additional …      likewise (OPT aside)
 //	ttl 60                         the least of the answer section, else the SOA record's
 //	flags rd ra                    all of qr's neighbours, or +aa -tc for some
-//	ede 22 [text]                  an extended error; ede none
+//	ede 22 [text]                  an extended error; with - it has no text; ede none
 //	edns size=1232 version=0 [do]  the OPT record; edns none
 //	option nsid|cookie|keepalive [HEX|none]
 //	took 400ms..600ms
 //	size <=1232
 //	records >=1
+//	stale 0..3                     so many of all replies to a flood or series say that they
+//	                               are stale (EDE 3 or 19)
+//	slower 10ms <=20               so many of them took longer
 //	upstream 3                     queries to authorities since the statement began
 //	queries SERVER [NAME [TYPE]] 2 of these, so many; * is any
 //	asked SERVER NAME TYPE [tcp]   all that was asked, in order, one line a query

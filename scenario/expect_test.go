@@ -18,6 +18,7 @@ import (
 // outcome is what expectations are held against.
 type outcome struct {
 	reply   *reply          // nil for check
+	replies []*reply        // all of the statement
 	queries []query         // sent
 	events  []event.Event   // told
 	heard   []simauth.Query // that reached a server
@@ -50,6 +51,8 @@ var expectations = map[string]expectation{ // constant in effect
 	"took":       {true, false, checkTook, constant("99h")},
 	"size":       {true, false, checkSize, constant(huge)},
 	"records":    {true, false, checkRecords, constant(huge)},
+	"stale":      {true, false, checkStale, constant(huge)},
+	"slower":     {true, false, checkSlower, wrongLast},
 	"upstream":   {false, false, checkUpstream, constant(huge)},
 	"queries":    {false, false, checkQueries, wrongLast},
 	"asked":      {false, true, checkAsked, func(s string) string { return "nobody. " + s }},
@@ -308,7 +311,8 @@ func checkEDE(o *outcome, rest []string) error {
 			if !ok {
 				continue
 			}
-			if strconv.Itoa(int(e.InfoCode)) == code && strings.Contains(e.ExtraText, text) {
+			said := strings.Contains(e.ExtraText, text) || text == "-" && e.ExtraText == ""
+			if strconv.Itoa(int(e.InfoCode)) == code && said {
 				return nil
 			}
 			got = append(got, fmt.Sprintf("%d (%s)", e.InfoCode, e.ExtraText))
@@ -387,6 +391,44 @@ func checkSize(o *outcome, rest []string) error {
 
 func checkRecords(o *outcome, rest []string) error {
 	return number("records in the answer", len(o.reply.msg.Answer), rest[0])
+}
+
+// checkStale counts, of all replies to the statement, those that say that they
+// are stale.
+func checkStale(o *outcome, rest []string) error {
+	n := 0
+	for _, r := range o.replies {
+		if r.msg != nil && r.saysStale() {
+			n++
+		}
+	}
+	return number(fmt.Sprintf("stale answers of %d", len(o.replies)), n, rest[0])
+}
+
+// saysStale tells whether a reply says, by EDE 3 or 19, that it is stale.
+func (r *reply) saysStale() bool {
+	opt := r.msg.IsEdns0()
+	return opt != nil && slices.ContainsFunc(opt.Option, func(option dns.EDNS0) bool {
+		e, ok := option.(*dns.EDNS0_EDE)
+		return ok && (e.InfoCode == dns.ExtendedErrorCodeStaleAnswer || e.InfoCode == dns.ExtendedErrorCodeStaleNXDOMAINAnswer)
+	})
+}
+
+// checkSlower counts, of all replies to the statement, those that took longer than
+// some time.
+func checkSlower(o *outcome, rest []string) error {
+	least, count, ok := strings.Cut(rest[0], " ")
+	d, err := duration(least)
+	if err != nil || !ok {
+		return errors.New("want: slower DURATION COUNT")
+	}
+	n := 0
+	for _, r := range o.replies {
+		if r.took > d {
+			n++
+		}
+	}
+	return number(fmt.Sprintf("replies of %d that took longer than %v", len(o.replies), d), n, count)
 }
 
 func number(what string, got int, want string) error {

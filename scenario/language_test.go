@@ -15,6 +15,10 @@ www 60 A 192.0.2.81
 
 const oneServer = "# about\nserver ns1.example. 192.0.2.53 example.\n"
 
+// staleOne ends with a question that gets something stale.
+const staleOne = "# about\nserver ns1.example. 192.0.2.53 example.\nask www.example. A\n  rcode NOERROR\n" +
+	"fault ns1.example. servfail\nafter 61s\nask www.example. A\n  rcode NOERROR\n"
+
 // TestMistakesNameTheirLine sees what is wrong with a script's text.
 func TestMistakesNameTheirLine(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -24,7 +28,7 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		{"# about\n  rcode NOERROR\n", "f:2: expectation without a statement"},
 		{"# about\nat 5s\n  rcode NOERROR\n", `f:3: nothing can be expected of "at"`},
 		{"# about\ncheck\n  rcode NOERROR\n", `f:3: "rcode" is about a reply`},
-		{"# about\nreply s. a. A\n  ede 3\n", `f:3: unknown part of a reply "ede"`},
+		{"# about\nreply s. a. A\n  took 3s\n", `f:3: unknown part of a reply "took"`},
 		{"# about\n-- a.txt --\n", "f: a.txt is neither a zone nor lastgood.yaml"},
 		{"# about\n-- a.zone --\nx\n-- a.zone --\n", "f: two files are called a.zone"},
 	} {
@@ -51,6 +55,15 @@ func TestFailuresNameTheirLine(t *testing.T) {
 		{ask + "  flags zz\n", `f:4: unknown flag "zz"`},
 		{ask + "  ede 22\n", "f:4: want ede 22"},
 		{ask + "  edns none\n", "f:4: want edns none"},
+		{ask + "  stale 1\n", "f:4: want 1 stale answers of 1, got 0"},
+		{ask + "  slower 1ms 0\n", "f:4: want 0 replies of 1 that took longer than 1ms, got 1"},
+		{ask + "  slower 1ms\n", "f:4: want: slower DURATION COUNT"},
+		{staleOne + "  stale 0\n", "f:9: want 0 stale answers of 1, got 1"},
+		{staleOne + "  ede 3 -\n", "f:9: want ede 3 -, got"},
+		{oneServer + "flush www.example.\n", "f:3: want: flush NAME TYPE|all COUNT"},
+		{ask + "flush www.example. A 2\n", "f:4: want 2 entries flushed, got 1"},
+		{ask + "restart now\n", "f:4: want: restart [kill]"},
+		{oneServer + "reply ns1.example. www.example. A\n  ede x\nask www.example. A\n", "f:4: want ede CODE [TEXT]"},
 		{ask + "  option nsid\n", "f:4: want option nsid, got none"},
 		{ask + "  took 1s\n", "f:4: want a reply after 1s"},
 		{ask + "  size <=20\n", "f:4: want <=20 octets"},

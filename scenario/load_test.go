@@ -38,8 +38,9 @@ type rig struct {
 	mu      sync.Mutex
 	asked   []asked
 	sent    []sent
-	failing []dnsname.Name // cuts that began to fail, in order
-	sockets int            // most that were open at once
+	failing []dnsname.Name  // cuts that began to fail, in order
+	back    []time.Duration // when cuts came back
+	sockets int             // most that were open at once
 }
 
 // asked is a client's question.
@@ -49,6 +50,7 @@ type asked struct {
 	rcode    wire.Rcode
 	memory   bool // failed from memory
 	flight   bool // answered
+	stale    bool // with what has expired
 }
 
 // sent is a datagram of the resolver's.
@@ -141,10 +143,16 @@ func (g *rig) packet(p simnet.Packet) {
 }
 
 func (g *rig) event(e event.Event) {
-	if c, ok := e.(event.CutHealth); ok && c.Failing {
-		g.mu.Lock()
+	c, ok := e.(event.CutHealth)
+	if !ok {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.Failing {
 		g.failing = append(g.failing, c.Cut)
-		g.mu.Unlock()
+	} else {
+		g.back = append(g.back, g.now())
 	}
 }
 
@@ -152,10 +160,18 @@ func (g *rig) event(e event.Event) {
 func (g *rig) ask(zone string, typ wire.Type) {
 	g.mu.Lock()
 	id := len(g.asked)
+	g.mu.Unlock()
+	g.askFor(fmt.Sprintf("n%d.", id), zone, typ)
+}
+
+// askFor asks for a name in a zone.
+func (g *rig) askFor(label, zone string, typ wire.Type) {
+	g.mu.Lock()
+	id := len(g.asked)
 	g.asked = append(g.asked, asked{at: g.now(), took: -1, zone: zone})
 	g.mu.Unlock()
 	q := resolver.Query{
-		Name: dnsname.MustParse(fmt.Sprintf("n%d.%s", id, zone)), Type: typ, RD: true,
+		Name: dnsname.MustParse(label + zone), Type: typ, RD: true,
 		Client: client4, Arrival: g.app.Clock().Now(),
 	}
 	g.asks.Go(func() {
@@ -165,6 +181,7 @@ func (g *rig) ask(zone string, typ wire.Type) {
 		x := &g.asked[id]
 		x.took, x.rcode, x.flight = g.now()-x.at, a.Rcode, len(a.Errors) == 0
 		x.memory = slices.ContainsFunc(a.Errors, func(e *ede.Error) bool { return e.Code == ede.CachedError })
+		x.stale = slices.ContainsFunc(a.Errors, func(e *ede.Error) bool { return e.Code == ede.StaleAnswer })
 	})
 }
 

@@ -107,7 +107,7 @@ func (s *step) takes(l line) error {
 		return fmt.Errorf("nothing can be expected of %q", s.verb)
 	case replyBlock:
 		switch l.verb {
-		case "rcode", "flags", "answer", "authority", "additional":
+		case "rcode", "flags", "answer", "authority", "additional", "ede":
 			return nil
 		}
 		return fmt.Errorf("unknown part of a reply %q", l.verb)

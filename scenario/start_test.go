@@ -34,6 +34,11 @@ func (w *world) start() error {
 			w.hints = append(w.hints, cache.NameServer{Name: dnsname.MustParse(s.name), Addrs: s.addrs})
 		}
 	}
+	return w.boot()
+}
+
+// boot brings the app up, for the first time or again.
+func (w *world) boot() error {
 	cfg, err := w.configure()
 	if err != nil {
 		return err
@@ -41,12 +46,22 @@ func (w *world) start() error {
 	log := slog.New(slog.NewTextHandler(&w.trace.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	a, err := app.New(app.Options{
 		Config: cfg, Log: log, Events: w.trace.event, Upstream: w.host, Listen: w.host, Hints: w.hints, Seed: w.seed,
+		Snapshot: w.snapshot(cfg),
 	})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
 	w.app = a
 	return a.Start()
+}
+
+// snapshot is where the app keeps its cache, "" for nowhere: a scenario has none
+// unless its configuration says so.
+func (w *world) snapshot(c *config.Config) string {
+	if !strings.HasPrefix(c.Cache.Snapshot, w.state) {
+		return ""
+	}
+	return c.Cache.Snapshot
 }
 
 // configure makes the configuration of the file or the config statements.
@@ -58,7 +73,7 @@ func (w *world) configure() (*config.Config, error) {
 		}
 		text = nested(w.config)
 	}
-	c, err := config.Parse(configFile, []byte(text))
+	c, err := config.Parse(configFile, []byte(strings.ReplaceAll(text, "$STATE", w.state)))
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,8 @@ var statements = map[string]statement{ // constant in effect
 	"fault":     {noBlock, true, (*world).doFault},
 	"reply":     {replyBlock, true, (*world).doReply},
 	"zone":      {noBlock, true, (*world).doZone},
+	"flush":     {noBlock, true, (*world).doFlush},
+	"restart":   {noBlock, true, (*world).doRestart},
 	"outage":    {noBlock, true, (*world).doOutage},
 	"partition": {noBlock, true, (*world).doPartition},
 	"heal":      {noBlock, true, (*world).doHeal},
@@ -186,6 +188,7 @@ func (w *world) wait() error {
 // hold holds a reply against its expectations.
 func (w *world) hold(st *step, from mark, replies ...*reply) error {
 	o := w.since(from)
+	o.replies = replies
 	for _, r := range replies {
 		if err := r.valid(); err != nil {
 			return fmt.Errorf("%w\n%s", err, show(r))

@@ -48,6 +48,7 @@ type world struct {
 	hints   []cache.NameServer
 	config  []string // KEY=VALUE
 	app     *app.App // nil before the first question
+	state   string   // the app's directory, "$STATE" in the configuration; outlives it
 
 	conns   map[string]*conn
 	pending []*pending
@@ -72,7 +73,7 @@ func (f *failure) Unwrap() error { return f.err }
 func play(t testing.TB, s *script, seed uint64, bite bool) (w *world, err error) {
 	w = &world{
 		script: s, seed: seed, bite: bite, began: time.Now(), nextID: 1000,
-		clients: map[netip.Addr]*simnet.Host{}, conns: map[string]*conn{},
+		clients: map[netip.Addr]*simnet.Host{}, conns: map[string]*conn{}, state: t.TempDir(),
 	}
 	w.net = simnet.New(simnet.Options{Seed: seed, Queue: 1 << 15})
 	w.sim = simauth.New(t, w.net)

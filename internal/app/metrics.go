@@ -228,7 +228,7 @@ func (g gatherer) cache(s cache.Stats) {
 		n   uint64
 	}{
 		{"replaced", s.Replaced}, {"gone", s.EvictGone}, {"unasked", s.EvictUnasked}, {"room", s.EvictRecency},
-		{"contradicted", s.EvictContra}, {"types", s.EvictTypes}, {"buried", s.EvictBuried},
+		{"contradicted", s.EvictContra}, {"types", s.EvictTypes}, {"buried", s.EvictBuried}, {"flushed", s.Flushed},
 	} {
 		g.count("lastgood_cache_evictions_total", "Entries removed, by why.", e.n, "reason", e.why)
 	}

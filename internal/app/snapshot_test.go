@@ -6,15 +6,20 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"lastgood/internal/cache"
+	"lastgood/internal/clock"
 	"lastgood/internal/config"
 	"lastgood/internal/control"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
+	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
@@ -389,4 +394,55 @@ func TestFingerprints(t *testing.T) {
 
 func contextWithEnd(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithCancel(t.Context())
+}
+
+// What is known of zones' health and speed comes back, but for failures that are
+// long ago, or were those of other servers.
+func TestMemoryOutlivesRestart(t *testing.T) {
+	odd, err := dnsname.FromWire([]byte("\x03a\xff.\x07example\x00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wall, now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), clock.Mono(time.Hour)
+	list := []infra.CutMemory{
+		{
+			Cut: odd, Failing: true, Silent: true, Cause: ede.Error{Code: ede.NoReachableAuthority, ID: "MUTE", Text: "ns1 did not answer"},
+			Since: now.Add(-time.Minute), Samples: []time.Duration{time.Millisecond, 2 * time.Second},
+		},
+		{Cut: dnsname.MustParse("refused.example."), Failing: true, Refused: true, Cause: ede.Error{Code: ede.NetworkError}, Since: now},
+		{Cut: dnsname.MustParse("fine.example."), Samples: []time.Duration{3 * time.Microsecond}},
+	}
+	b := encodeMemory(list, now, wall)
+	later := clock.Mono(time.Second)
+	got := decodeMemory(b, &cache.LoadReport{Elapsed: 5 * time.Minute}, later, wall.Add(5*time.Minute))
+	want := slices.Clone(list)
+	want[0].Since, want[1].Since = later.Add(-6*time.Minute), later.Add(-5*time.Minute)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for what, about := range map[string]*cache.LoadReport{"long ago": {Elapsed: time.Hour}, "the clock was set back": {Backwards: true}} {
+		got := decodeMemory(b, about, later, wall)
+		if len(got) != 3 || got[0].Failing || got[1].Failing || len(got[0].Samples) != 2 {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	for _, bad := range []string{"", "x", `[{"z":"..","s":[1]}]`, `{}`} {
+		if got := decodeMemory([]byte(bad), &cache.LoadReport{}, later, wall); len(got) != 0 {
+			t.Errorf("%q: %+v", bad, got)
+		}
+	}
+	// In a whole app.
+	file := filepath.Join(t.TempDir(), "cache.snapshot")
+	k := startKeeping(t, file, "")
+	k.infra.Restore(list)
+	k.stop(t)
+	k = startKeeping(t, file, `stub: [{zone: refused.example., servers: ["192.0.2.1"]}]`)
+	defer k.stop(t)
+	failing := map[dnsname.Name]bool{}
+	for _, m := range k.infra.Memory() {
+		failing[m.Cut] = m.Failing
+	}
+	if _, known := failing["\x07refused\x07example\x00"]; known || !failing[odd] || len(failing) != 2 {
+		t.Errorf("after a restart: %v", failing)
+	}
 }

@@ -72,7 +72,7 @@ type SnapshotHeader struct {
 	// Memory is what others want to keep; left out if it is more than 16 MiB.
 	Memory []byte
 	// Restore is given the memory when a snapshot is read, once and before
-	// anything is stored, unless all there is changed. nil: nobody wants it.
+	// anything is stored. nil: nobody wants it.
 	Restore func(memory []byte, about *LoadReport)
 }
 
@@ -89,6 +89,23 @@ type LoadReport struct {
 	Changed int // the configuration says something else of their zones
 	Newer   int // something newer was there already
 	Refused int // too large for this cache, or not what it would have made
+
+	changed map[dnsname.Name]bool // zones of which the configuration says something else
+}
+
+// Applies tells whether the configuration says the same of a zone, and of those
+// above it, as when the snapshot was made.
+func (r *LoadReport) Applies(zone dnsname.Name) bool {
+	for len(r.changed) > 0 {
+		if r.changed[zone] {
+			return false
+		}
+		if len(zone) <= 1 {
+			break
+		}
+		zone = zone.Parent()
+	}
+	return true
 }
 
 // Entries is how many entries were stored.

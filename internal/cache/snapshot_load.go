@@ -50,14 +50,13 @@ type loader struct {
 	now     clock.Mono // of reading
 	wall    int64      // Unix nanoseconds at now
 
-	saved   int64
-	changed map[dnsname.Name]bool
-	memory  []byte
-	handed  bool // the memory was
-	counts  [2]uint64
-	hit     Hit
-	rec     []byte
-	report  LoadReport
+	saved  int64
+	memory []byte
+	handed bool // the memory was
+	counts [2]uint64
+	hit    Hit
+	rec    []byte
+	report LoadReport
 }
 
 // read goes through a snapshot from its beginning.
@@ -113,7 +112,7 @@ func (l *loader) block(kind byte, c *cursor) bool {
 func (l *loader) header(c *cursor) bool {
 	l.saved = int64(c.number(8))
 	n := c.uvarint()
-	l.changed = map[dnsname.Name]bool{}
+	l.report.changed = map[dnsname.Name]bool{}
 	then := map[dnsname.Name][8]byte{}
 	for range min(n, uint64(len(c.b))) {
 		zone := dnsname.Name(c.take(uint64(c.byte())))
@@ -121,12 +120,12 @@ func (l *loader) header(c *cursor) bool {
 		copy(sum[:], c.take(8))
 		then[zone] = sum
 		if now, ok := l.zones[zone]; !ok || now != sum {
-			l.changed[zone] = true
+			l.report.changed[zone] = true
 		}
 	}
 	for zone := range l.zones {
 		if _, ok := then[zone]; !ok {
-			l.changed[zone] = true
+			l.report.changed[zone] = true
 		}
 	}
 	l.report.Saved = time.Unix(0, l.saved)
@@ -142,25 +141,10 @@ func (l *loader) handMemory() {
 		return
 	}
 	l.handed = true
-	if l.restore != nil && len(l.memory) > 0 && !l.changed[dnsname.Root] {
+	if l.restore != nil && len(l.memory) > 0 {
 		l.restore(l.memory, &l.report)
 	}
 	l.memory = nil
-}
-
-// isChanged tells whether the configuration says something else of a zone at or
-// above a name than it did.
-func (l *loader) isChanged(name dnsname.Name) bool {
-	for len(l.changed) > 0 {
-		if l.changed[name] {
-			return true
-		}
-		if len(name) <= 1 {
-			break
-		}
-		name = name.Parent()
-	}
-	return false
 }
 
 // moment is when something that lives so long was stored, on the present
@@ -212,7 +196,7 @@ func (l *loader) store(ttl uint32, stored int64, hits uint8) {
 	st.until = l.c.staleUntil(name, st, negative)
 	state := stale.StateOf(l.now, st.expiry(), st.until)
 	switch {
-	case l.isChanged(name):
+	case !l.report.Applies(name):
 		l.report.Changed++
 		return
 	case state == stale.Gone:
@@ -278,7 +262,7 @@ func (l *loader) storeDelegation(d *Delegation) {
 		labels: d.Cut.Labels(), gen: l.gen, cost: delegationCost(d),
 	}
 	switch {
-	case l.isChanged(d.Cut):
+	case !l.report.Applies(d.Cut):
 		l.report.Changed++
 		return
 	case e.state(l.now) == stale.Gone:

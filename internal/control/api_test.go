@@ -315,6 +315,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"POST", "/api/v1/cache/flush", `{"name":"a..b"}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"name":"a","type":"BOGUS"}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"zones":"example."}`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `{"stale":true,"really":false}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"stale":true}{"negative":true}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"stale":true`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush?stale=true", `{"stale":true}`, asJSON, 400},

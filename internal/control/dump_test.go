@@ -87,11 +87,14 @@ func TestDumpMayTakeItsTime(t *testing.T) {
 func TestDumpDoesNotWaitForADeafReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCache{entries: someEntries(), endless: true, ended: make(chan struct{})}
-		overPipes(t, c, func(*http.Response) {
+		overPipes(t, c, func(res *http.Response) {
 			start := time.Now()
 			<-c.ended
 			if took := time.Since(start); took > dumpPatience+time.Second {
 				t.Errorf("it waited for %v", took)
+			}
+			if _, err := io.Copy(io.Discard, res.Body); err == nil {
+				t.Error("half a dump looks like a whole one")
 			}
 		})
 	})

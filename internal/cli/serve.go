@@ -49,7 +49,7 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			out := newLogWriter(e.stderr, cfg.Log)
 			defer out.Close()
 			log := newLog(out, cfg.Log)
-			a, err := app.New(app.Options{Config: cfg, Log: log})
+			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: snapshotFile(cfg, log)})
 			if err != nil {
 				return err
 			}
@@ -57,6 +57,16 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			return runApp(ctx, e, a, log, func() { greet(e.stdout, a) })
 		},
 	}
+}
+
+// snapshotFile is where the cache is kept, "" for nowhere.
+func snapshotFile(cfg *config.Config, log *slog.Logger) string {
+	file, err := app.SnapshotPath(cfg, os.Getenv)
+	if err != nil {
+		log.Warn("the cache will not outlive a restart", "cause", err.Error(), "advice", "set cache.snapshot to a path, or to off")
+		return ""
+	}
+	return file
 }
 
 // runApp starts an app and keeps it until ctx ends. From here on nobody who
@@ -111,12 +121,21 @@ func greet(w io.Writer, a *app.App) {
 	}
 	if c := a.ControlAddr(); c != "" {
 		fmt.Fprintf(w, "metrics and health: curl %s\n", metricsURL(c))
+		fmt.Fprintf(w, "cache and zones: lastgood cache dump%[1]s; lastgood zones%[1]s\n", controlFlag(c))
 	}
 	if l := a.Listening(); len(l) > 0 {
 		fmt.Fprintf(w, "try: dig @%s -p %d www.example.com\n", l[0].Addr(), l[0].Port())
 		fmt.Fprintf(w, "     lastgood query --server %s www.example.com\n", l[0])
 		fmt.Fprintf(w, "     lastgood query --trace www.example.com    (every step, resolved by itself)\n")
 	}
+}
+
+// controlFlag is what the commands need to find a control address.
+func controlFlag(control string) string {
+	if control == config.Default().Control.Listen.String() {
+		return ""
+	}
+	return " --control " + control
 }
 
 // metricsURL is what reaches the metrics on a control address; curl takes it.

@@ -128,6 +128,7 @@ type figures struct {
 
 	upstreamFirst, upstreamMost int // queries in the outage's first second, and in the worst of the others
 	upstreamMean                float64
+	upstreamBack                int           // in the worst second after the return
 	late                        time.Duration // p99
 	causes                      map[uint16]int
 }
@@ -185,10 +186,11 @@ func (r *record) weigh(f *figures, q *question) {
 	}
 }
 
-// upstream counts the queries to the authority during the outage.
+// upstream counts the queries to the authority during the outage and after it.
 func (r *record) upstream(f *figures) {
 	from := r.stop + upstreamGrace
 	seconds := make([]int, max(1, int((r.back-from)/time.Second)))
+	after := make([]int, r.o.after/time.Second)
 	for _, a := range r.arrivals {
 		at := time.Duration(a.at - r.began)
 		switch {
@@ -197,12 +199,15 @@ func (r *record) upstream(f *figures) {
 			f.upstreamFirst++
 		case at < from+time.Duration(len(seconds))*time.Second:
 			seconds[(at-from)/time.Second]++
+		case at >= r.back && at < r.back+time.Duration(len(after))*time.Second:
+			after[(at-r.back)/time.Second]++
 		}
 	}
 	sum := 0
 	for _, n := range seconds {
 		sum += n
 	}
+	f.upstreamBack = slices.Max(after)
 	f.upstreamMost, f.upstreamMean = slices.Max(seconds), float64(sum)/float64(len(seconds))
 }
 

@@ -225,9 +225,9 @@ func (b *bench) bounded(ctx context.Context, t *trial, dir string) (*record, err
 
 // line is a run for people who watch.
 func (f *figures) line() string {
-	text := fmt.Sprintf("healthy p50 %v p99 %v; outage %s good, p50 %v p99 %v most %v, %d waited; fresh again after %s, stale until %s; upstream %d then ≤ %d/s; %d/%d stale by error/data, %d against",
+	text := fmt.Sprintf("healthy p50 %v p99 %v; outage %s good, p50 %v p99 %v most %v, %d waited; fresh again after %s, stale until %s; upstream %d then ≤ %d/s, back ≤ %d/s; %d/%d stale by error/data, %d against",
 		short(f.healthy.p50), short(f.healthy.p99), percent(f.outage.share()), short(f.outage.p50), short(f.outage.p99), short(f.outage.most), f.outage.slow,
-		moment(f.first), moment(f.last), f.upstreamFirst, f.upstreamMost, f.said, f.old, f.against)
+		moment(f.first), moment(f.last), f.upstreamFirst, f.upstreamMost, f.upstreamBack, f.said, f.old, f.against)
 	if f.restarted.asked > 0 {
 		text += fmt.Sprintf("; after the restart %s good", percent(f.restarted.share()))
 	}

@@ -199,6 +199,7 @@ func rows(killed bool) []row {
 			countRow("queries to the authority, the outage's first second", func(f *figures) int { return f.upstreamFirst }),
 			countRow("the same, the worst second after it", func(f *figures) int { return f.upstreamMost }),
 			{"the same, mean of the seconds after it", func(f *figures) float64 { return f.upstreamMean }, func(v float64) string { return fmt.Sprintf("%.1f", v) }},
+			countRow("the same, the worst second after the return", func(f *figures) int { return f.upstreamBack }),
 			countRow("stale by extended error, outage and after", func(f *figures) int { return f.said }),
 			countRow("stale by the data, likewise", func(f *figures) int { return f.old }),
 			countRow("said to be stale, within the grace by the data", func(f *figures) int { return f.margin }),

@@ -71,7 +71,7 @@ type Cache struct {
 	MaxTTL           time.Duration
 	MinNegativeTTL   time.Duration
 	MaxNegativeTTL   time.Duration
-	Snapshot         string // auto, off
+	Snapshot         string // auto, off, or a file's path
 	SnapshotInterval time.Duration
 }
 

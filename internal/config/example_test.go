@@ -98,9 +98,9 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for _, doc := range []string{
-		"lisen: []", "cache: {size: 256}", "cache: {max-ttl: 30}", "stale: {enabled: true}", "dnssec: {validation: true}",
-		"recursion: {prefetch: true}", "root-zone: {mode: mirror}", "root-zone: {sources: [x]}", "limits: {depth: 0}",
-		"forward: [{zone: x.}]", "listen: x", "cache: {snapshot-interval: 60s}", "forward: [{zone: x, to: [], too: 1}]",
+		"lisen: []", "cache: {size: 256}", "cache: {max-ttl: 30}", "stale: {enabled: maybe}", "dnssec: {validation: true}",
+		"recursion: {prefetch: on}", "root-zone: {mode: mirror}", "root-zone: {sources: [x]}", "limits: {depth: 0}",
+		"forward: [{zone: x.}]", "listen: x", "cache: {snapshot-interval: 60}", "forward: [{zone: x, to: [], too: 1}]",
 	} {
 		if conforms(doc) {
 			t.Errorf("the schema accepts %s", doc)

@@ -67,12 +67,12 @@ func TestMessages(t *testing.T) {
 		{`dnssec: {trust-anchors: ["example. DNSKEY 257 3 8 ?!"]}`, `f:1: dnssec.trust-anchors: "example. DNSKEY 257 3 8 ?!" is no DNSKEY record: flags, protocol, algorithm, key in base64; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		{`dnssec: {trust-anchors: ["example. A 192.0.2.1 1 1 1"]}`, `f:1: dnssec.trust-anchors: "example. A 192.0.2.1 1 1 1" is neither a DS nor a DNSKEY record; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		// What is known but not built.
-		{"stale: {enabled: true}", `f:1: stale.enabled: true is not in this version; write false`},
 		{"dnssec: {validation: true}", `f:1: dnssec.validation: true is not in this version; write false`},
-		{"recursion: {prefetch: true}", `f:1: recursion.prefetch: true is not in this version; write false`},
-		{"recursion: {prefetch: on}", `f:1: recursion.prefetch: "on" is neither true nor false; write false`},
-		{"cache: {snapshot: auto}", `f:1: cache.snapshot: "auto" is not in this version; write off`},
-		{"cache: {snapshot-interval: 60s}", `f:1: cache.snapshot-interval: not in this version; delete it`},
+		{"recursion: {prefetch: on}", `f:1: recursion.prefetch: "on" is neither true nor false; write true`},
+		{"cache: {snapshot: on}", `f:1: cache.snapshot: "on" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
+		{"cache: {snapshot: state/cache}", `f:1: cache.snapshot: "state/cache" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
+		{"cache: {snapshot: /var/lib/lastgood/}", `f:1: cache.snapshot: "/var/lib/lastgood/" is a directory; add a file's name: /var/lib/lastgood/cache.snapshot`},
+		{"cache: {snapshot-interval: 60}", `f:1: cache.snapshot-interval: "60" has no unit; write 60s`},
 		{"root-zone: {mode: mirror}", `f:1: root-zone.mode: "mirror" is not in this version; write hints`},
 		{"root-zone: {mode: local}", `f:1: root-zone.mode: "local" is not allowed; write hints (mirror: not in this version)`},
 		{"root-zone: {sources: [a]}", `f:1: root-zone.sources: not in this version; delete it`},
@@ -171,12 +171,13 @@ limits: {udp-size: 1400B, failure-min: 2s}
 	want.Control.Listen = ControlAddr{Socket: "/run/x.sock"}
 	want.Server = Server{Version: "9.18"}
 	want.Cache.Size, want.Cache.MinTTL, want.Cache.MaxTTL, want.Cache.MaxNegativeTTL = 3<<29, 90*time.Second, 8*24*time.Hour, 0
+	want.Stale.Enabled = false
 	want.Stale.MaxStale, want.Stale.ClientTimeout = 72*time.Hour, Timeout{Fixed: 1800 * time.Millisecond}
 	want.Stale.NeverFor = []dnsname.Name{dnsname.MustParse("bank.example.")}
 	zone := StaleZone{Zone: dnsname.MustParse("consul."), StalePolicy: want.Stale.StalePolicy}
 	zone.ClientTimeout, zone.MaxStale, zone.PositiveOnly = Timeout{Fixed: 500 * time.Millisecond}, time.Hour, true
 	want.Stale.Zones = []StaleZone{zone}
-	want.Recursion.QNAMEMinimisation, want.Recursion.DoNotQuery, want.Recursion.IPv6 = "off", []netip.Prefix{}, false
+	want.Recursion.QNAMEMinimisation, want.Recursion.DoNotQuery, want.Recursion.IPv6, want.Recursion.Prefetch = "off", []netip.Prefix{}, false, false
 	want.DNSSEC = DNSSEC{TrustAnchors: []string{"example. 3600 IN DS 2854 3 1 46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b ; old", "/etc/key", ". IN DNSKEY 257 3 8 AwEAAQ==", "example. DNSKEY 257 3 RSASHA256 ( AwEA AQ ) ; kept apart"},
 		Insecure: []dnsname.Name{}, NegativeTrustAnchors: []NegativeTrustAnchor{}, ValidationTime: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
 	want.Forward = []Forward{{Zone: dnsname.Root, Fallback: true, Cache: true, To: []Endpoint{
@@ -269,8 +270,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if c.Stale.Enabled || c.DNSSEC.Validation || c.Recursion.Prefetch || c.Cache.Snapshot != "off" ||
-			c.RootZone.Mode != "hints" || len(c.RootZone.Sources)+len(c.DNSSEC.NegativeTrustAnchors) > 0 {
+		if c.DNSSEC.Validation || c.RootZone.Mode != "hints" || len(c.RootZone.Sources)+len(c.DNSSEC.NegativeTrustAnchors) > 0 {
 			t.Errorf("accepted what is not in this version: %+v", c)
 		}
 		if len(c.Listen) == 0 || c.Cache.MinTTL > c.Cache.MaxTTL || c.Cache.Size < 1<<20 || c.Limits.Depth < 1 || c.Limits.FailureMin < time.Second {

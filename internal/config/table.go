@@ -125,14 +125,16 @@ var tableCache = []Option{
 		field:    in(func(c *Config) *time.Duration { return &c.Cache.MaxNegativeTTL }),
 	},
 	{
-		Key: "cache.snapshot", Default: `off`, Values: []string{"off"}, Later: []string{"auto"},
-		Help:  "Whether the cache outlives a restart.",
-		field: in(func(c *Config) *string { return &c.Cache.Snapshot }),
+		Key: "cache.snapshot", Default: `auto`, check: snapshotPath,
+		Help:     "The file that keeps the cache over a restart. auto is one in the service's or user's state directory, with a name of its own for the addresses that listen tells; off keeps nothing.",
+		Examples: []string{`"off"`, `/var/lib/lastgood/cache.snapshot`},
+		field:    in(func(c *Config) *string { return &c.Cache.Snapshot }),
 	},
 	{
-		Key: "cache.snapshot-interval", Default: `60s`, Min: "1s", Max: "1d", NotYet: true,
-		Help:  "How often the cache is saved.",
-		field: in(func(c *Config) *time.Duration { return &c.Cache.SnapshotInterval }),
+		Key: "cache.snapshot-interval", Default: `60s`, Min: "1s", Max: "1d",
+		Help:     "How often the cache is saved; it is saved as well when the program ends.",
+		Examples: []string{`5m`},
+		field:    in(func(c *Config) *time.Duration { return &c.Cache.SnapshotInterval }),
 	},
 }
 

@@ -197,8 +197,11 @@ func TestDefaultsArePlain(t *testing.T) {
 
 func TestDefaultsOfThisVersion(t *testing.T) {
 	c := Default()
-	if c.Stale.Enabled || c.DNSSEC.Validation || c.Recursion.Prefetch || c.Cache.Snapshot != "off" {
+	if c.DNSSEC.Validation {
 		t.Error("something that is not built is on by default")
+	}
+	if !c.Stale.Enabled || !c.Recursion.Prefetch || c.Cache.Snapshot != "auto" || c.Cache.SnapshotInterval != time.Minute {
+		t.Error("something that keeps good answers is off by default")
 	}
 	if got := c.Listen[0].String(); got != "dns://127.0.0.1:5300" {
 		t.Errorf("listens on %s", got)

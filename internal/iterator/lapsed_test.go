@@ -152,9 +152,9 @@ func TestExpiredAddressesOfServers(t *testing.T) {
 		delete(w.server("192.0.2.21").zones, n("glueless.com."))
 		w.servers[netip.MustParseAddr("192.0.2.41")] = &server{zones: map[dnsname.Name][]rrset.Set{n("glueless.com."): glueless}, rtt: 10 * time.Millisecond}
 		get(w.server("192.0.2.2").zones[n("com.")], n("glueless.com."), wire.TypeNS).Data = rdataSet("ns.far.net.")
+		net := w.server("192.0.2.2").zones
+		net[n("net.")] = append(net[n("net.")], set("far.net.", 86400, "NS", "ns.dead.example."))
 		now := w.clock.Now()
-		w.cache.PutDelegation(now, &cache.Delegation{Cut: n("far.net."), Parent: n("net."), TTL: 86400,
-			Servers: []cache.NameServer{{Name: n("ns.dead.example."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.99")}}}})
 		e := cache.Entry{Kind: cache.Data, Name: n("ns.far.net."), Type: wire.TypeA, Rank: cache.RankAuthAnswer,
 			Set: set("ns.far.net.", 60, "A", "192.0.2.41"), Cut: n("far.net."), TTL: 60}
 		w.cache.Put(now, &e)

@@ -139,11 +139,13 @@ func (t *task) known(h *host, glue []netip.Addr) {
 // not be aliases (RFC 2181 §10.3), but some are, and a look-up follows them.
 func (it *Iterator) cached(r *cache.Reader, now clock.Mono, name dnsname.Name, typ wire.Type) (addrs []netip.Addr, ok bool) {
 	addrs, state, ok := it.stored(r, now, name, typ)
-	return addrs, ok && state == stale.Fresh
+	if !ok || state != stale.Fresh {
+		return nil, false
+	}
+	return addrs, true
 }
 
-// stored gives them whether they are fresh or past their TTL. Never both are
-// asked for: the addresses mean nothing in the other case.
+// stored gives them whether they are fresh or past their TTL.
 func (it *Iterator) stored(r *cache.Reader, now clock.Mono, name dnsname.Name, typ wire.Type) ([]netip.Addr, stale.State, bool) {
 	if name == "" {
 		return nil, stale.Gone, false

@@ -79,6 +79,7 @@ func (r *Resolver) poke() {
 // recheck sends one packet to see whether a server is back. What it brought is
 // as good as anything that a client asked for.
 func (r *Resolver) recheck(ctx context.Context, c infra.Recheck) {
+	r.trouble(r.clock.Now(), c.Cut) // so that the end of it is noticed
 	res := r.guarded(func() iterator.Result { return r.iterator.Recheck(ctx, c) })
 	now := r.clock.Now()
 	if res.Failure == nil {

@@ -33,29 +33,35 @@ func TestRechecks(t *testing.T) {
 		it.ail("example.", silent)
 		r.runs(t)
 		var at []time.Time
-		it.probe = func(c infra.Recheck) iterator.Result {
-			at = append(at, time.Now())
-			time.Sleep(30 * ms)
-			if c.Nth < 2 {
-				return iterator.Result{Failure: silent.Cause}
+		it.with(func() {
+			it.probe = func(c infra.Recheck) iterator.Result {
+				it.with(func() { at = append(at, time.Now()) })
+				time.Sleep(30 * ms)
+				if c.Nth < 2 {
+					return iterator.Result{Failure: silent.Cause}
+				}
+				it.ail("example.", nil)
+				return iterator.Result{Entries: []cache.Entry{of("example.", address(c.Question.Name.String(), 60, 9))}}
 			}
-			it.ail("example.", nil)
-			return iterator.Result{Entries: []cache.Entry{of("example.", address(c.Question.Name.String(), 60, 9))}}
-		}
-		if it.plans != 1 {
-			t.Fatalf("looked %d times at a plan that is empty", it.plans)
-		}
+			if it.plans != 1 {
+				t.Errorf("looked %d times at a plan that is empty", it.plans)
+			}
+		})
 		// A stale answer makes the zone be rechecked; the loop is told that the plan moved.
-		it.sooner, it.next = true, r.clock.Now().Add(time.Second)
+		it.with(func() { it.sooner, it.next = true, r.clock.Now().Add(time.Second) })
 		r.expect(t, "www.example.", 0, "NOERROR www.example./A:30 OLDA MUTE")
 		start := time.Now()
 		time.Sleep(time.Second - 1)
+		synctest.Wait()
 		if len(at) != 0 {
-			t.Fatal("too early")
+			t.Error("too early")
 		}
 		q := event.Question{Name: name("www.example."), Type: wire.TypeA}
-		it.due = []infra.Recheck{{Cut: name("example."), Question: q, Nth: 1}, {Cut: name("example."), Question: q, Nth: 2}}
+		it.with(func() {
+			it.due = []infra.Recheck{{Cut: name("example."), Question: q, Nth: 1}, {Cut: name("example."), Question: q, Nth: 2}}
+		})
 		time.Sleep(1 * time.Second)
+		synctest.Wait()
 		if len(at) != 2 || at[0].Sub(start) != time.Second {
 			t.Errorf("rechecked at %v", at)
 		}
@@ -64,7 +70,8 @@ func TestRechecks(t *testing.T) {
 			t.Error("the return was not noticed")
 		}
 		plans := it.plans
-		if time.Sleep(time.Hour); it.plans != plans {
+		time.Sleep(time.Hour)
+		if synctest.Wait(); it.plans != plans {
 			t.Errorf("woken %d times for nothing", it.plans-plans)
 		}
 	})
@@ -82,9 +89,7 @@ func TestNetworkHealthIsTold(t *testing.T) {
 		}, nothing)
 		r.runs(t)
 		for _, down := range []bool{true, true, false, false} {
-			it.mu.Lock()
-			it.offline = down
-			it.mu.Unlock()
+			it.with(func() { it.offline = down })
 			r.poke()
 			synctest.Wait()
 		}
@@ -105,14 +110,14 @@ func TestRunEnds(t *testing.T) {
 				r, it := newTest(t, nil, nothing)
 				stop := r.runs(t)
 				over := false
-				it.probe = func(infra.Recheck) iterator.Result {
-					time.Sleep(time.Second)
-					over = true
-					return iterator.Result{}
-				}
-				it.mu.Lock()
-				it.due = []infra.Recheck{{Cut: name("example.")}}
-				it.mu.Unlock()
+				it.with(func() {
+					it.probe = func(infra.Recheck) iterator.Result {
+						time.Sleep(time.Second)
+						over = true
+						return iterator.Result{}
+					}
+					it.due = []infra.Recheck{{Cut: name("example.")}}
+				})
 				r.poke()
 				synctest.Wait()
 				if end(r, stop); !over {

@@ -44,7 +44,7 @@ func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, boo
 		return tr, true
 	}
 	failed, was := r.troubled.has(cut)
-	if failed || tr.Recovered {
+	if (failed || tr.Recovered) && r.troubled.clear(now, cut) {
 		r.cache.RecoverBelow(now, cut)
 	}
 	if was || tr.Recovered {

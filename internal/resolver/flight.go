@@ -302,10 +302,13 @@ func (r *Resolver) run(f *flight) {
 // useful tells whether a resolution brought what may be cached and answered.
 func useful(res *iterator.Result) bool { return res.Failure == nil && len(res.Entries) > 0 }
 
-// learn tells what a useful resolution says of its zone: how long one takes, and
-// that it is well.
+// learn notes what a resolution says of its zone: how long a useful one takes, and
+// whether the zone is well.
 func (r *Resolver) learn(now clock.Mono, f *flight) {
 	if !useful(&f.result) {
+		if d, ok := r.cache.Closest(now, f.key.name); ok {
+			r.trouble(now, d.Cut)
+		}
 		return
 	}
 	cut := f.result.Entries[0].Cut

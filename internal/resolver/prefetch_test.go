@@ -60,6 +60,7 @@ func TestPrefetch(t *testing.T) {
 		hit("www.example.")
 		hit("once.example.")
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		hit("www.example.")
 		if r.hit("once.example.", &rd) {
 			t.Error("what was asked for once is refreshed")

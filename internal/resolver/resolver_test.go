@@ -59,7 +59,12 @@ func (s *scripted) Want(_ clock.Mono, _ dnsname.Name, q event.Question) bool {
 	return s.sooner
 }
 
-func (s *scripted) Recheck(_ context.Context, c infra.Recheck) iterator.Result { return s.probe(c) }
+func (s *scripted) Recheck(_ context.Context, c infra.Recheck) iterator.Result {
+	s.mu.Lock()
+	probe := s.probe
+	s.mu.Unlock()
+	return probe(c)
+}
 
 func (s *scripted) Rechecks(clock.Mono) ([]infra.Recheck, clock.Mono) {
 	s.mu.Lock()
@@ -82,6 +87,13 @@ func (s *scripted) Offline(clock.Mono) (clock.Mono, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return 0, s.offline
+}
+
+// with changes what the script says, or looks at it.
+func (s *scripted) with(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
 }
 
 // ail makes a zone be in trouble, nil ends it.

@@ -3,7 +3,9 @@ package resolver
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 )
 
@@ -21,7 +23,14 @@ type troubled struct {
 	mu sync.Mutex
 	// cuts has whether a zone was failing, not suspect only.
 	cuts map[dnsname.Name]bool
+	// cleared has when the failures beneath a zone were forgotten.
+	cleared map[dnsname.Name]clock.Mono
 }
+
+// clearEvery is how often at most the failures beneath a zone are forgotten: some
+// broken names can make it fail, which ends with the first name that is well, and
+// they are not to be asked for all the time for that.
+const clearEvery = 10 * time.Second
 
 // has tells whether a zone was in trouble, and whether it was failing.
 func (s *troubled) has(cut dnsname.Name) (failing, ok bool) {
@@ -40,23 +49,40 @@ func (s *troubled) add(cut dnsname.Name, failing bool) (began bool) {
 	defer s.mu.Unlock()
 	failed, was := s.cuts[cut]
 	if !was {
-		s.makeRoom()
+		s.cuts = roomIn(s.cuts)
 	}
 	s.cuts[cut] = failed || failing
 	s.n.Store(int32(len(s.cuts)))
 	return !was
 }
 
-func (s *troubled) makeRoom() {
-	if s.cuts == nil {
-		s.cuts = map[dnsname.Name]bool{}
+// roomIn gives a table in which there is room for one more.
+func roomIn[V any](table map[dnsname.Name]V) map[dnsname.Name]V {
+	if table == nil {
+		table = map[dnsname.Name]V{}
 	}
-	for other := range s.cuts {
-		if len(s.cuts) < maxTroubled {
+	for other := range table {
+		if len(table) < maxTroubled {
 			break
 		}
-		delete(s.cuts, other)
+		delete(table, other)
 	}
+	return table
+}
+
+// clear tells whether the failures beneath a zone that is back may be forgotten now.
+func (s *troubled) clear(now clock.Mono, cut dnsname.Name) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, ok := s.cleared[cut]
+	if ok && now.Sub(last) < clearEvery {
+		return false
+	}
+	if !ok {
+		s.cleared = roomIn(s.cleared)
+	}
+	s.cleared[cut] = now
+	return true
 }
 
 // remove notes that a zone is back.

@@ -66,6 +66,7 @@ type cutState struct {
 	cause   *ede.Error
 	since   clock.Mono
 	last    clock.Mono // when an attempt failed last
+	sought  clock.Mono // when a recheck of it was begun last
 	until   clock.Mono
 	gap     time.Duration
 	parent  clock.Mono // when the parent was asked last, 0 never

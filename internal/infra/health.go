@@ -27,16 +27,43 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 	var t Trouble
 	if c, ok := i.cuts.get(cut); ok {
 		c.recall(servers)
-		if i.revive(c); c.failing {
+		if i.revive(c); c.failing && !i.outdated(now, c) {
 			return Trouble{Failing: true, Refused: c.refused, Cause: c.cause, Since: c.since}, true
 		}
 		t.Recovered, c.back = c.back, false
 	}
 	last, lastHost, quiet := i.quiet(now, servers)
-	if quiet {
+	if quiet = quiet && i.asked(now, servers); quiet {
 		t.Cause, t.Since = last.blamed(lastHost), last.silentSince()
 	}
 	return t, quiet
+}
+
+// outdated tells that nobody tried a failing cut, and no recheck did, for as long
+// as a failure may be remembered (RFC 9520 §3.2): then it is tried again before
+// anything is told of it. The lock is held.
+func (i *Infra) outdated(now clock.Mono, c *cutState) bool {
+	latest := max(c.last, c.sought)
+	if c.mute { // who asks a silent server for another cut looks after this one too
+		for _, addr := range c.silent {
+			if a, ok := i.addrs.peek(addr); ok {
+				latest = max(latest, a.lastSent)
+			}
+		}
+	}
+	return now.Sub(latest) >= backoffLast
+}
+
+// asked tells whether one of some servers was asked anything lately. The lock is
+// held.
+func (i *Infra) asked(now clock.Mono, servers []Candidate) bool {
+	for k := range servers {
+		a, ok := i.addrs.peek(unmap(servers[k].Addr))
+		if ok && now.Sub(max(a.lastSent, a.downSince)) < backoffLast {
+			return true
+		}
+	}
+	return false
 }
 
 // Quiet tells whether all of some servers are suspect or unreachable; false when

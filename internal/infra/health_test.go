@@ -308,3 +308,50 @@ func TestZones(t *testing.T) {
 		}
 	}
 }
+
+// Trouble that nobody looked after for five minutes is none: whoever asks then
+// finds out anew. A failed attempt and a recheck look after a cut; who asks a
+// silent server for another cut looks after all that it is silent to.
+func TestTroubleIsNotRememberedForLong(t *testing.T) {
+	const most = backoffLast
+	cause := &ede.Error{Code: ede.NetworkError, ID: "TEST", Text: "said SERVFAIL"}
+	servers := cands(addr(0))
+	bad := func(i *Infra, now clock.Mono) bool {
+		_, bad := i.Trouble(now, zone, servers)
+		return bad
+	}
+	fails := func(b Blame) *Infra {
+		i := fresh(Options{})
+		answered(i, 1, addr(0), 10*ms)
+		i.CutFailed(sec, zone, cause, b)
+		return i
+	}
+	i := fails(Blame{})
+	if !bad(i, sec.Add(most-1)) || bad(i, sec.Add(most)) {
+		t.Error("a failing cut: not five minutes from the last attempt")
+	}
+	again := sec.Add(most + time.Minute)
+	if began := i.CutFailed(again, zone, cause, Blame{}); began || !bad(i, again) || bad(i, again.Add(most)) {
+		t.Error("a further attempt does not count")
+	}
+	i = fails(Blame{})
+	i.Wanted(sec, Want{Cut: zone, Servers: servers, Question: question("www", zone)})
+	at := sec
+	for range 5 {
+		at = at.Add(time.Second)
+		i.Rechecks(at)
+	}
+	if !bad(i, at.Add(most-3*time.Second)) || bad(i, at.Add(most)) {
+		t.Error("a recheck does not count")
+	}
+	i = fails(Blame{Silent: servers})
+	i.Sent(sec.Add(time.Minute), addr(0))
+	if !bad(i, sec.Add(most)) || bad(i, sec.Add(most+time.Minute)) {
+		t.Error("another cut's question to a silent server does not count")
+	}
+	i = fresh(Options{})
+	now := suspects(i, sec, addr(0))
+	if !bad(i, now) || !bad(i, now.Add(most-2*time.Second)) || bad(i, now.Add(most)) {
+		t.Error("a suspect server: not five minutes from the last question")
+	}
+}

@@ -198,6 +198,9 @@ func (i *Infra) Rechecks(now clock.Mono) (due []Recheck, next clock.Mono) {
 			break
 		}
 		due = append(due, i.recheck(now, t, w))
+		if c := i.failing(w.cut); c != nil {
+			c.sought = now
+		}
 		if i.parentDue(now, w) {
 			i.counts.ParentsAsked++
 			due = append(due, Recheck{Cut: w.cut, Question: w.question, Nth: t.nth, Parent: true})

@@ -449,6 +449,9 @@ func TestNonsenseOverTLS(t *testing.T) {
 			overTLS(t, func(o *Options) { o.MaxBytes = 2000 }, h, func(s *secure) {
 				_, err := s.exchange(time.Second, s.question(0))
 				s.wantOutcome(err, event.Garbage)
+				if n := s.u.Stats().TLS; n != 0 && name == "wrong question" {
+					t.Error("a connection is kept that answers what nobody asked")
+				}
 			})
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"lastgood/internal/dnsname"
@@ -65,7 +66,8 @@ func (f *failure) sentence() string {
 	if f.host != "" {
 		who = f.host.String() + " " + who
 	}
-	return who + " " + f.text + " for " + f.asked.Name.String() + " " + f.asked.Type.String()
+	text := strings.TrimPrefix(f.text, f.addr.String()+" ") // errors of upstream say so too
+	return who + " " + text + " for " + f.asked.Name.String() + " " + f.asked.Type.String()
 }
 
 // saidError is the least weight of a failure that is a server's own word.

@@ -79,6 +79,7 @@ func TestControlAPI(t *testing.T) {
 	store(t, a, "www.example.", wire.TypeCNAME, string(dnsname.MustParse("web.example.")), 300, 10*time.Minute)
 	store(t, a, "web.example.", wire.TypeA, loopbackA, 3600, 10*time.Minute)
 	store(t, a, "fresh.example.", wire.TypeA, loopbackA, 3600, time.Second)
+	store(t, a, "other.example.net.", wire.TypeA, loopbackA, 60, 10*time.Minute)
 	no := cache.Entry{Kind: cache.NXDomain, Name: dnsname.MustParse("no.example."), TTL: 60, Rank: cache.RankAuthority}
 	a.cache.Put(a.clock.Now(), &no)
 
@@ -113,7 +114,7 @@ func TestControlAPI(t *testing.T) {
 		t.Errorf("absent: %+v", l.Client)
 	}
 
-	if got := dumped(t, base+"cache/dump"); got != 4 {
+	if got := dumped(t, base+"cache/dump"); got != 5 {
 		t.Errorf("%d entries in all", got)
 	}
 	if got := dumped(t, base+"cache/dump?state=stale&zone=example."); got != 1 {
@@ -121,13 +122,13 @@ func TestControlAPI(t *testing.T) {
 	}
 	var s control.CacheStats
 	call(t, "GET", base+"cache/stats", "", &s)
-	if s.Entries != 4 || s.Puts != 4 {
+	if s.Entries != 5 || s.Puts != 5 {
 		t.Errorf("stats: %+v", s)
 	}
 	for _, f := range []struct {
 		body string
 		want int
-	}{{`{"negative":true}`, 1}, {`{"stale":true}`, 1}, {`{"name":"fresh.example","type":"AAAA"}`, 0}, {`{"name":"fresh.example","type":"A"}`, 1}, {`{"zone":"example"}`, 1}} {
+	}{{`{"negative":true}`, 1}, {`{"stale":true}`, 2}, {`{"name":"fresh.example","type":"AAAA"}`, 0}, {`{"name":"fresh.example","type":"A"}`, 1}, {`{"zone":"example"}`, 1}} {
 		var done control.Flushed
 		if call(t, "POST", base+"cache/flush", f.body, &done); done.Flushed != f.want {
 			t.Errorf("flush %s: %d, want %d", f.body, done.Flushed, f.want)

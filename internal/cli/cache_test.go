@@ -204,7 +204,7 @@ func TestCacheStatsAndZones(t *testing.T) {
 	at := " --control " + serveControl(t, new(shelf), "127.0.0.1:0", "")
 	expect(t, 0, "cache stats"+at, "entries       12, of them 5 stale", "1.0 MiB of 4.0 MiB (25 %)", "77 fresh")
 	expect(t, 0, "cache stats --json"+at, `"entries": 12`)
-	expect(t, 0, "zones"+at, "no name server at all has answered for 1m30s", "ZONE", "CLIENT TIMEOUT", "NEXT RECHECK",
+	expect(t, 0, "zones"+at, "no name server that was asked has answered for 1m30s", "ZONE", "CLIENT TIMEOUT", "NEXT RECHECK",
 		"example.", "failing", "41m ago", "240ms (64 samples)", "2s ago", "in ", "s", "did not answer", "consul.", "well", "-", "500ms (configured)", "-")
 	expect(t, 0, "zones --json"+at, `"zone": "example."`, `"next_recheck"`)
 }

@@ -38,7 +38,7 @@ from the last 64 resolutions, and 500ms below 16 samples.`,
 // printZones writes the table.
 func printZones(w io.Writer, list *control.ZoneList, now time.Time) {
 	if list.Offline {
-		fmt.Fprintf(w, "no name server at all has answered for %s: it seems that this machine's own network is down\n\n", span(now.Sub(list.OfflineSince)))
+		fmt.Fprintf(w, "no name server that was asked has answered for %s: perhaps this machine's own network is down\n\n", span(now.Sub(list.OfflineSince)))
 	}
 	if len(list.Zones) == 0 {
 		fmt.Fprintln(w, "nothing is known of any zone yet")

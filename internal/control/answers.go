@@ -111,7 +111,7 @@ type Evictions struct {
 
 // ZoneList is the health of the zones that something is known of.
 type ZoneList struct {
-	Offline      bool      `json:"offline"`                // no name server at all answers: the way there is down
+	Offline      bool      `json:"offline"`                // none of several name servers that were asked answers
 	OfflineSince time.Time `json:"offline_since,omitzero"` // when offline
 	Zones        []Zone    `json:"zones"`
 }

@@ -27,7 +27,7 @@ func situations() map[string]explained {
 	refused := &infra.Trouble{Failing: true, Refused: true, Cause: &ede.Error{Code: ede.NetworkError, ID: "TEST", Text: "all refused"}}
 	silent := &infra.Trouble{Cause: &ede.Error{Code: ede.NoReachableAuthority, ID: "TEST", Text: "ns1.example. did not answer"}}
 	old := func(r *Resolver) {
-		r.put(of("example.", address("www.example.", 300, 1)))
+		r.put(of("example.", address("www.example.", 20, 1)))
 		time.Sleep(time.Hour)
 	}
 	return map[string]explained{
@@ -160,6 +160,24 @@ func holds(t *testing.T, r *Resolver, it *scripted, x Explanation, typ wire.Type
 			t.Errorf("hop %d: TTL %d, stale %v, to %q; explained was %+v", i, a.ttl(h), h.stale, h.Target, e)
 		}
 	}
+}
+
+// Looking is not asking: an answer that is due for a prefetch stays as it is.
+func TestExplainDoesNotPrefetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newTest(t, func(o *Options) { o.Prefetch = true }, slow(time.Minute))
+		r.put(address("www.example.", 300, 1))
+		for range 3 {
+			r.ask("www.example.", wire.TypeA)
+		}
+		time.Sleep(295 * time.Second)
+		if x := r.Explain(name("www.example."), wire.TypeA); x.Outcome != "fresh" || len(r.prefetches) > 0 {
+			t.Errorf("%+v, %d prefetches", x, len(r.prefetches))
+		}
+		if r.ask("www.example.", wire.TypeA); len(r.prefetches) != 1 {
+			t.Error("it was not due: the test proves nothing")
+		}
+	})
 }
 
 // Special names need nobody.

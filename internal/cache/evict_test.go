@@ -113,8 +113,8 @@ func TestOutageWithFloodLosesNoPopularName(t *testing.T) {
 // first-time names as the cache holds, short-lived ones and long-lived ones.
 // None of the last good answers that are asked for may go.
 func TestFirstTimeNamesDisplaceNoStaleOnes(t *testing.T) {
-	for _, share := range []int{10, 60, 85} {
-		for _, ttl := range []uint32{1, 300, 7 * 24 * 3600} {
+	for _, share := range []int{10, 85} {
+		for _, ttl := range []uint32{1, 7 * 24 * 3600} {
 			o := Options{Size: minSize, Stale: onRules}
 			c, n := New(o), capacity(t, o)
 			popular := fill(t, c, at(0), "popular", 60, n*share/100)
@@ -125,16 +125,16 @@ func TestFirstTimeNamesDisplaceNoStaleOnes(t *testing.T) {
 			if got := found(c, at(2*time.Minute), "popular", popular); got != popular {
 				t.Fatalf("%d%%: %d of %d when the outage begins", share, got, popular)
 			}
-			for hour := range 23 {
-				now := at(time.Duration(hour)*time.Hour + 3*time.Minute)
+			for round := range 6 {
+				now := at(time.Duration(round)*4*time.Hour + 3*time.Minute)
 				for i := range 2 * n {
-					c.Put(now, address(numbered("flood", hour*2*n+i), ttl))
+					c.Put(now, address(numbered("flood", round*2*n+i), ttl))
 				}
 				if got := found(c, now.Add(time.Minute), "popular", popular); got != popular {
-					t.Fatalf("%d%% popular, flood with TTL %d, hour %d: %d of %d last good answers left", share, ttl, hour, got, popular)
+					t.Fatalf("%d%% popular, flood with TTL %d, round %d: %d of %d last good answers left", share, ttl, round, got, popular)
 				}
 			}
-			if st := c.Stats(); st.EvictRecency+st.EvictUnasked+st.EvictGone < uint64(20*n) || st.Stale < int64(popular) {
+			if st := c.Stats(); st.EvictRecency+st.EvictUnasked+st.EvictGone < uint64(11*n) || st.Stale < int64(popular) {
 				t.Errorf("the flood was none, or nothing was stale: %+v", st)
 			}
 			checkAll(t, c)

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,6 +135,7 @@ func TestClaimConcurrently(t *testing.T) {
 						claims[h.Stored()-at(0)].Add(1)
 					}
 				}
+				runtime.Gosched()
 			}
 		})
 	}
@@ -141,11 +143,12 @@ func TestClaimConcurrently(t *testing.T) {
 		now := at(time.Duration(i))
 		c.Put(now, address(question.Name, 100))
 		c.Put(now, address(name("b.example."), 100))
-		for range 200 {
+		for range 1000 {
 			if claims[i].Load() > 0 {
 				break
 			}
 			look(c, at(50*time.Second), question.Name, wire.TypeA)
+			runtime.Gosched()
 		}
 		c.Flush(name("b.example."), wire.TypeNone)
 	}

@@ -188,6 +188,31 @@ func TestStaleStopsSending(t *testing.T) {
 	}
 }
 
+// Where nothing proves the silence to the zone itself, late replies are waited for
+// as long as one may come, and no longer.
+func TestStoppedWaitsThreeSeconds(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.start()
+		w.resolve("www.glueless.com.", "A")
+		for range 5 {
+			w.resolve("nope.other.net.", "TXT")
+		}
+		w.server("192.0.2.21").mute = mute
+		for i := range 5 {
+			go w.resolve(fmt.Sprintf("n%d.other.net.", i), "A")
+		}
+		began := w.clock.Now()
+		res := w.fly(t.Context(), Request{Name: n("n.glueless.com."), Type: wire.TypeA, Budget: NewBudget(50, 1<<20), Stale: true}, 0)
+		if took := w.clock.Now().Sub(began); !res.Silent || took < stoppedWaits || took > stoppedWaits+2*lateAgain {
+			t.Errorf("after %v: %+v", took, res)
+		}
+		if failing(w, "glueless.com.") {
+			t.Error("failing")
+		}
+		time.Sleep(20 * time.Second)
+	})
+}
+
 // Silence that is not proved fails no cut, though nothing is sent any more.
 func TestStoppingProvesNothing(t *testing.T) {
 	in(t, small, func(t *testing.T, w *world) {

@@ -89,7 +89,6 @@ func (r *Resolver) recheck(ctx context.Context, c infra.Recheck) {
 		r.cache.Recovered(cache.Question{Name: c.Question.Name, Type: c.Question.Type})
 	}
 	r.trouble(now, c.Cut)
-	r.poke()
 }
 
 // network tells when our own network seems to be gone, or is there again.

@@ -111,6 +111,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 		all()
 		time.Sleep(95 * time.Second)
 		all() // nobody takes anything out of the queue
+		all() // and each is offered once
 		if s := r.Stats(); s.PrefetchesDropped != n-prefetchQueue {
 			t.Errorf("%d dropped", s.PrefetchesDropped)
 		}

@@ -222,6 +222,24 @@ func TestFailedNameIsTriedEveryInterval(t *testing.T) {
 	})
 }
 
+// So a failure that is remembered ends no refresh, as it ends other flights that
+// begin when others have landed.
+func TestRefreshOfARememberedFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, it := newTest(t, lasting(usual(), nil), failing(0))
+		key := flightKey{name("www.example."), wire.TypeA}
+		r.cache.Fail(r.clock.Now(), cache.Question{Name: key.name, Type: key.typ}, &ede.Error{ID: "ERRS"}, false)
+		landed := r.flights.landed.Load()
+		r.behind(key, dnsname.Root, landed-1)
+		if synctest.Wait(); it.asked.Load() != 1 {
+			t.Errorf("%d resolutions", it.asked.Load())
+		}
+		if r.board(t.Context(), key, job{budget: iterator.NewBudget(1, 1), seen: landed - 1}); it.asked.Load() != 1 {
+			t.Error("asked again for a client")
+		}
+	})
+}
+
 // Row: the zone suspect or failing: at once, no question, and a recheck is wanted.
 func TestStaleAtOnceWhenTheZoneIsInTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -122,5 +122,6 @@ lastgood query --trace --lab www.shop.example.com                               
 `)
 	if c := a.ControlAddr(); c != "" {
 		fmt.Fprintf(w, "curl %s\n", metricsURL(c))
+		fmt.Fprintf(w, "lastgood cache dump%[1]s\nlastgood zones%[1]s\n", controlFlag(c))
 	}
 }

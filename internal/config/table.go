@@ -42,7 +42,7 @@ var tableServing = []Option{
 	},
 	{
 		Key: "control.listen", Default: `"127.0.0.1:8053"`,
-		Help:     `Where health and metrics are served: an address and port, unix:/path, or "off". Anything but loopback and unix: needs control.token-file.`,
+		Help:     `Where health, metrics and the API (lastgood cache, lastgood zones) are served: an address and port, unix:/path, or "off". Anything but loopback and unix: needs control.token-file.`,
 		Examples: []string{`"unix:/run/lastgood/control.sock"`, `"off"`, `"[::1]:8053"`},
 		field:    in(func(c *Config) *ControlAddr { return &c.Control.Listen }),
 	},

@@ -83,6 +83,29 @@ func TestExpiredUnaskedGoBeforeFresh(t *testing.T) {
 	checkAll(t, c)
 }
 
+// Who already ranked among the expired that nobody wants, and is asked for after
+// all, stays.
+func TestExpiredAskedForAfterAllStays(t *testing.T) {
+	o := Options{Size: minSize, Stale: onRules}
+	c, n := New(o), capacity(t, o)
+	wanted := fill(t, c, at(0), "wanted", 60, n/4)
+	dull := fill(t, c, at(0), "dull", 60, n/2)
+	now := at(2 * time.Hour)
+	for c.Sweep(now) {
+	}
+	if got := found(c, now, "wanted", wanted); got != wanted {
+		t.Fatalf("%d of %d stale ones", got, wanted)
+	}
+	fill(t, c, now, "new", 3600, n)
+	if got := found(c, now, "wanted", wanted); got != wanted {
+		t.Errorf("%d of %d left of those that were asked for", got, wanted)
+	}
+	if got := found(c, now, "dull", dull); got != 0 {
+		t.Errorf("%d of %d left that nobody asked for", got, dull)
+	}
+	checkAll(t, c)
+}
+
 // An outage: everything expires, the popular names go on being asked for, and
 // a flood fills the cache several times over for two hours.
 func TestOutageWithFloodLosesNoPopularName(t *testing.T) {

@@ -30,11 +30,12 @@ const (
 // of its own in either case.
 const style = `<style>
 .ground{fill:#fff}.ink{fill:#24292f}.soft{fill:#57606a}.line{stroke:#d0d7de}.shade{fill:#8c959f;opacity:.18}
-.fresh{fill:#2a78b5}.stale{fill:#f0a202}.nothing{fill:#b3261e}.mark{stroke:#24292f;stroke-dasharray:3 2}
+.fresh{fill:#2a78b5}.stale{fill:#f0a202}.nothing{fill:#b3261e}.mark{stroke:#24292f;stroke-dasharray:3 2}.edge{stroke:#24292f;stroke-width:1.2}
+path{shape-rendering:crispEdges}
 .p50{fill:none;stroke:#2a78b5;stroke-width:1.3}.p99{fill:none;stroke:#b3261e;stroke-width:1.3}
 @media (prefers-color-scheme:dark){
 .ground{fill:#0d1117}.ink{fill:#e6edf3}.soft{fill:#9198a1}.line{stroke:#30363d}.shade{fill:#9198a1;opacity:.25}
-.fresh{fill:#4493d8}.stale{fill:#e3a72f}.nothing{fill:#f0625a}.mark{stroke:#e6edf3}
+.fresh{fill:#4493d8}.stale{fill:#e3a72f}.nothing{fill:#f0625a}.mark,.edge{stroke:#e6edf3}
 .p50{stroke:#4493d8}.p99{stroke:#f0625a}}
 </style>
 `
@@ -100,7 +101,7 @@ func (p *plot) legend(kind string, killed bool) {
 		x += 30 + 6*len(e.name)
 	}
 	x = rightPanel
-	for _, e := range []struct{ class, name string }{{"p50", "half of a second's questions"}, {"p99", "99 % of them"}} {
+	for _, e := range []struct{ class, name string }{{"p50", "median of each second"}, {"p99", "99th percentile"}} {
 		fmt.Fprintf(p, `<path class="%s" d="M%d 36h14"/>`, e.class, x)
 		p.text(float64(x+18), 40, "soft", "", e.name)
 		x += 40 + 6*len(e.name)
@@ -125,7 +126,7 @@ func (p *plot) x(left float64, at time.Duration) float64 {
 func (p *plot) row(g *group, top float64) {
 	r := g.worst()
 	f := r.figures()
-	said := fmt.Sprintf("in the outage %s good, half within %v, 99 %% within %v", percent(f.outage.share()), short(f.outage.p50), short(f.outage.p99))
+	said := fmt.Sprintf("in the outage %s good, p50 %v, p99 %v", percent(f.outage.share()), short(f.outage.p50), short(f.outage.p99))
 	if len(g.records) > 1 {
 		said += fmt.Sprintf(" (worst of %d runs)", len(g.records))
 	}
@@ -134,6 +135,11 @@ func (p *plot) row(g *group, top float64) {
 	list, at := r.seconds(), top+20
 	p.answers(list, at)
 	p.waits(list, at)
+	for _, left := range []float64{leftPanel, rightPanel} {
+		for _, edge := range []time.Duration{0, p.o.outage} {
+			fmt.Fprintf(p, `<path class="edge" d="M%.1f %.1fv%d"/>`, p.x(left, edge), at-4, panelHeight+8)
+		}
+	}
 	if r.restart > 0 {
 		for _, left := range []float64{leftPanel, rightPanel} {
 			fmt.Fprintf(p, `<path class="mark" d="M%.1f %.1fv%d"/>`, p.x(left, r.restart-r.stop), at, panelHeight)
@@ -209,11 +215,19 @@ func (p *plot) waits(list []second, top float64) {
 func (p *plot) axis(top float64) {
 	for _, left := range []float64{leftPanel, rightPanel} {
 		for at := -p.o.healthy.Truncate(10 * time.Second); at <= p.o.outage+p.o.after; at += 10 * time.Second {
-			p.text(p.x(left, at), top-6, "soft", `text-anchor="middle"`, fmt.Sprintf("%+.0f", at.Seconds()))
+			p.text(p.x(left, at), top-6, "soft", `text-anchor="middle"`, sign(at))
 		}
 		p.text(left+panelWidth, top+12, "soft", `text-anchor="end"`, "seconds since the authority failed")
 	}
 	p.WriteByte('\n')
+}
+
+// sign is a time in whole seconds with its sign, 0 without one.
+func sign(at time.Duration) string {
+	if at == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%+.0f", at.Seconds())
 }
 
 // ceiling is the next round number: 1, 2, 4 or 5 times a power of ten.

@@ -133,8 +133,12 @@ type figures struct {
 	causes                      map[uint16]int
 }
 
-// none stands for a moment that never came.
-const none = time.Duration(-1)
+// none stands for a moment that never came, unseen for one that cannot be
+// known: NSD's data do not show their age, and the server does not tell.
+const (
+	none   = time.Duration(-1)
+	unseen = time.Duration(-2)
+)
 
 func (r *record) figures() *figures {
 	end := r.back + r.o.after
@@ -153,6 +157,9 @@ func (r *record) figures() *figures {
 		if q.good(r.o.patience) {
 			r.weigh(f, q)
 		}
+	}
+	if r.authority == nsd && f.said+f.old == 0 {
+		f.first, f.last = unseen, unseen
 	}
 	r.upstream(f)
 	return f
@@ -265,8 +272,11 @@ func percent(share float64) string {
 
 // moment is a time after the return.
 func moment(d time.Duration) string {
-	if d == none {
+	switch d {
+	case none:
 		return "none"
+	case unseen:
+		return "not visible"
 	}
 	return short(d)
 }

@@ -304,6 +304,35 @@ func TestJudgeSeesFaults(t *testing.T) {
 
 func (r *reply) generation() uint16 { return binary.BigEndian.Uint16(r.address[2:]) }
 
+// With NSD staleness shows by what the server says, by a raised TTL, or not at all.
+func TestNSDRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(q *question)
+		visible bool
+	}{
+		"extended error": {func(*question) {}, true},
+		"TTL": {func(q *question) {
+			if q.reply.stale {
+				q.reply.stale, q.reply.ttl = false, 30
+			}
+		}, true},
+		"nothing": {func(q *question) { q.reply.stale = false }, false},
+	} {
+		r := ideal()
+		r.authority = nsd
+		for i := range r.questions {
+			c.change(&r.questions[i])
+		}
+		f := r.figures()
+		if visible := f.last >= 800*time.Millisecond && f.last <= time.Second && f.outage.stale > 9000; visible != c.visible {
+			t.Errorf("%s: last stale %v, %d in the outage", name, f.last, f.outage.stale)
+		}
+		if hidden := f.first == unseen && f.last == unseen; hidden == c.visible {
+			t.Errorf("%s: first fresh %s, last stale %s", name, moment(f.first), moment(f.last))
+		}
+	}
+}
+
 func TestKilledRun(t *testing.T) {
 	r := ideal()
 	r.killed, r.restart = true, r.stop+15*time.Second

@@ -359,6 +359,7 @@ func TestFingerprints(t *testing.T) {
 		{"forward: [{zone: corp.example., to: [\"192.0.2.2\", \"192.0.2.1\"]}]", ""},
 		{"forward: [{zone: corp.example., to: [\"192.0.2.1\"]}]", "corp.example."},
 		{"forward: [{zone: corp.example., to: [\"192.0.2.1\", \"192.0.2.2\"], fallback: true}]", "corp.example."},
+		{"forward: [{zone: corp.example., to: [\"192.0.2.1\", \"tls://192.0.2.2#ns.example\"]}]", "corp.example."},
 		{"stub: [{zone: corp.example., servers: [\"192.0.2.1\", \"192.0.2.2\"]}]", "corp.example."},
 		{"{}", "corp.example."},
 		{base + "stub: [{zone: x., servers: [\"192.0.2.1\"]}]", "x."},

@@ -67,7 +67,7 @@ type statements struct {
 func statementsOf(c *config.Config, hints []cache.NameServer) statements {
 	s := statements{of: map[dnsname.Name][]string{}, nta: c.DNSSEC.NegativeTrustAnchors}
 	for _, f := range c.Forward {
-		s.say(f.Zone, "forward", endpoints(f.To), f.Fallback, f.Cache)
+		s.say(f.Zone, "forward", endpoints(f.To), f.TLSCA, f.Fallback, f.Cache)
 	}
 	for _, z := range c.Stub {
 		s.say(z.Zone, "stub", endpoints(z.Servers), z.Fallback, z.Cache)

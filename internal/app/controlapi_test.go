@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -195,5 +196,31 @@ func TestControlAPIInAnOutage(t *testing.T) {
 	call(t, "GET", base+"cache/lookup?name=www.example&type=MX", "", &l)
 	if x := l.Client; x.Outcome != "failure" || x.Rcode != "REFUSED" || !strings.Contains(x.Why, "was refused") {
 		t.Errorf("a failure that is remembered: %+v", x)
+	}
+}
+
+// A dump that nobody waits for any more ends soon, also when nothing of the
+// cache is what was asked for.
+func TestControlAPIDumpEnds(t *testing.T) {
+	a := newApp(t, "{}")
+	const entries = 3 * dumpStride
+	for i := range entries {
+		store(t, a, fmt.Sprintf("n%d.example.", i), wire.TypeA, loopbackA, 3600, 0)
+	}
+	for want, ctx := range map[int]func(context.Context) (context.Context, context.CancelFunc){
+		entries: context.WithCancel,
+		dumpStride - 1: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx, cancel
+		},
+	} {
+		ctx, cancel := ctx(t.Context())
+		got := 0
+		controlAPI{a}.Dump(ctx, control.Filter{Fresh: true, Stale: true, Zone: dnsname.Root}, func(control.Entry) bool { got++; return true })
+		cancel()
+		if got != want {
+			t.Errorf("%d entries, want %d", got, want)
+		}
 	}
 }

@@ -35,6 +35,8 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 		switch {
 		case q.err == nil:
 			return x.overTLS(q)
+		case q.dead:
+			return arrival{}, x.hungUp(root(q.err))
 		case !q.again || round == tlsRounds:
 			return arrival{}, x.tlsFail(ctx, q.err)
 		case q.wire == nil: // it had been sent
@@ -44,6 +46,14 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 			}
 		}
 	}
+}
+
+// hungUp is for a server that takes questions and answers none: what is reached is
+// a load balancer perhaps, and the server is gone.
+func (x *exchange) hungUp(err error) *Error {
+	const text = "it takes questions and hangs up"
+	x.u.opt.Infra.Unreachable(x.u.opt.Clock.Now(), x.q.Server, text, false)
+	return x.fail(event.Unreachable, text, err)
 }
 
 // tlsFail is netFail for what may befall a connection besides.

@@ -230,14 +230,40 @@ func TestTLSConnectionEnds(t *testing.T) {
 	})
 }
 
-// A server that hangs up on every question is unreachable for it, not condemned,
-// and is not asked for ever.
+// A server that hangs up on one question while it answers others does not like
+// that one, and is not asked for ever; one that hangs up on whatever comes is gone,
+// though somebody does its handshakes.
 func TestTLSHangUp(t *testing.T) {
-	overTLS(t, nil, func(s *side, _ seen) { s.Close() }, func(s *secure) {
-		_, err := s.exchange(time.Second, s.question(0))
-		s.wantOutcome(err, event.Unreachable)
-		if info, _ := s.infra.Server(s.clock.Now(), tlsAddr); info.Health == "unreachable" || s.accepted() != 1 {
-			t.Errorf("%s after %d connections", info.Health, s.accepted())
+	var gone atomic.Bool
+	overTLS(t, nil, func(s *side, q seen) {
+		if name, _ := q.view.Question(); gone.Load() || !bytes.EqualFold(name.Name, []byte(asked)) {
+			s.Close()
+			return
+		}
+		answer(s, q)
+	}, func(s *secure) {
+		hangUp := func(lives bool, health string, conns int) {
+			t.Helper()
+			before := s.accepted()
+			_, err := s.exchange(time.Second, s.question(1))
+			s.wantOutcome(err, event.Unreachable)
+			var e *Error
+			info, _ := s.infra.Server(s.clock.Now(), tlsAddr)
+			if !errors.As(err, &e) || e.Lives() != lives || info.Health != health || s.accepted()-before != conns {
+				t.Errorf("%v: lives %v, %s, %d connections", err, e.Lives(), info.Health, s.accepted()-before)
+			}
+		}
+		s.fine()
+		hangUp(true, "good", 1) // after the one that was there
+		time.Sleep(tlsQuiet)
+		gone.Store(true)
+		hangUp(false, "unreachable", 1)
+		time.Sleep(tlsQuiet)
+		hangUp(false, "unreachable", 1)
+		gone.Store(false)
+		s.fine()
+		if info, _ := s.infra.Server(s.clock.Now(), tlsAddr); info.Health != "good" {
+			t.Errorf("%s", info.Health)
 		}
 	})
 }

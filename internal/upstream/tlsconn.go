@@ -59,6 +59,7 @@ type tlsQuestion struct {
 	came  clock.Mono
 	err   error // or why there is none
 	again bool  // it is worth another connection
+	dead  bool  // the server takes questions and answers none
 }
 
 // dial begins to open a connection. The lock is held; the socket is paid for.
@@ -74,7 +75,6 @@ func (p *tlsPool) dial(now clock.Mono, s *tlsServer) *tlsConn {
 	c.timer = time.AfterFunc(c.usual, func() { p.expire(c) })
 	s.conns = append(s.conns, c)
 	p.open++
-	p.u.opt.Infra.Sent(now, s.key.addr)
 	go p.run(c)
 	return c
 }
@@ -89,8 +89,9 @@ func (p *tlsPool) run(c *tlsConn) {
 	p.end(c, err)
 }
 
-// connect opens it, up to the proof of who the server is. A server whose kernel
-// alone is alive takes connections too: only the handshake's end is an answer.
+// connect opens it, up to the proof of who the server is. For infra that is no sign
+// of life: a kernel takes connections for a server that is stopped, and a load
+// balancer does whole handshakes for one that is gone.
 func (p *tlsPool) connect(c *tlsConn) error {
 	u, addr := p.u, c.server.key.addr
 	ctx, cancel := context.WithTimeout(c.ctx, stallTCP)
@@ -107,17 +108,15 @@ func (p *tlsPool) connect(c *tlsConn) error {
 	now := u.opt.Clock.Now()
 	if err != nil {
 		var d *distrust
-		if c.ctx.Err() != nil || declined(err) || errors.As(err, &d) {
-			u.opt.Infra.Abandoned(now, addr, c.began) // no silence
+		if errors.As(err, &d) {
+			p.failed(now, c, d)
 		}
-		p.failed(now, c, d)
 		return err
 	}
 	u.counts.tlsOpened.Add(1)
 	if conn := c.conn.ConnectionState(); conn.DidResume {
 		u.counts.tlsResumed.Add(1)
 	}
-	u.opt.Infra.Answered(now, addr, 0)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.open, c.heard, c.busy, c.rested = true, now, now, now
@@ -156,9 +155,6 @@ func (p *tlsPool) shake(ctx context.Context, conn *tls.Conn) error {
 
 // failed remembers distrust.
 func (p *tlsPool) failed(now clock.Mono, c *tlsConn, d *distrust) {
-	if d == nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.server.bad, c.server.until = d, now.Add(tlsDistrust)
@@ -302,7 +298,7 @@ func (p *tlsPool) deliver(c *tlsConn, msg []byte) bool {
 		c.strays++
 		return c.strays < tlsStrays
 	}
-	c.heard, c.told = now, false
+	c.heard, c.told, c.server.heard = now, false, now
 	c.replies++
 	p.remove(now, c, q)
 	u.opt.Infra.Answered(now, c.server.key.addr, max(now.Sub(q.at), 1))

@@ -23,6 +23,7 @@ const (
 	tlsConnect     = 800 * time.Millisecond // the same of one that is being opened: less than from one recheck to the next
 	tlsDead        = 30 * time.Second       // without any reply while questions wait: it is closed
 	tlsDistrust    = 500 * time.Millisecond // how long a handshake that failed is not repeated: it costs both sides
+	tlsQuiet       = time.Second            // without any reply: one who hangs up on a question hangs up on all
 	tlsStrays      = 16                     // replies to nothing that was asked, on one connection
 )
 
@@ -65,6 +66,7 @@ type tlsServer struct {
 	config *tls.Config // remembers the last session
 	conns  []*tlsConn  // in the order of their beginning
 	used   clock.Mono
+	heard  clock.Mono // the last reply over any of them
 
 	bad   *distrust // how the last handshake failed
 	until clock.Mono
@@ -226,6 +228,7 @@ func (p *tlsPool) drop(now clock.Mono, c *tlsConn, err error) bool {
 		}
 		// Not on a server that takes questions and hangs up on all of them.
 		q.again = err == errSuperseded || c.open && (q.kept || c.replies > 0)
+		q.dead = c.open && !q.again && declined(err) && now.Sub(s.heard) >= tlsQuiet
 		q.err = err
 		close(q.done)
 	}

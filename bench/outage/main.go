@@ -122,7 +122,9 @@ func run(ctx context.Context, o *options) (ok bool, err error) {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
+	commit := ""
 	if o.binary == "" && slices.Contains(o.servers, "lastgood") {
+		commit = ", commit " + firstLine(ctx, "git", "-C", "..", "describe", "--always", "--dirty")
 		o.binary = filepath.Join(dir, "lastgood")
 		if msg, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", o.binary, "./cmd/lastgood").CombinedOutput(); err != nil {
 			return false, fmt.Errorf("building lastgood: %w\n%s", err, msg)
@@ -131,6 +133,9 @@ func run(ctx context.Context, o *options) (ok bool, err error) {
 	b := &bench{o: o}
 	if b.found, b.missing, err = find(ctx, o.binary, o.servers); err != nil {
 		return false, err
+	}
+	if s := byName(b.found, "lastgood"); s != nil {
+		s.version += commit
 	}
 	if o.nsdProgram, err = locate("nsd"); err != nil {
 		o.nsdRuns, b.missing = 0, append(b.missing, "nsd")

@@ -33,7 +33,7 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 		t.Recovered, c.back = c.back, false
 	}
 	last, lastHost, quiet := i.quiet(now, servers)
-	if quiet = quiet && i.asked(now, servers); quiet {
+	if quiet {
 		t.Cause, t.Since = last.blamed(lastHost), last.silentSince()
 	}
 	return t, quiet
@@ -75,7 +75,8 @@ func (i *Infra) Quiet(now clock.Mono, servers []Candidate) bool {
 	return quiet
 }
 
-// quiet gives with it the server that fell silent last. The lock is held.
+// quiet gives with it the server that fell silent last. Silence that nobody looked
+// after for long is void, as trouble is. The lock is held.
 func (i *Infra) quiet(now clock.Mono, servers []Candidate) (last *address, host dnsname.Name, quiet bool) {
 	for k := range servers {
 		s := &servers[k]
@@ -91,7 +92,7 @@ func (i *Infra) quiet(now clock.Mono, servers []Candidate) (last *address, host 
 			last, host = a, s.Host
 		}
 	}
-	return last, host, last != nil
+	return last, host, last != nil && i.asked(now, servers)
 }
 
 // mum tells that an address is suspect or unreachable.

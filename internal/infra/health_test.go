@@ -354,4 +354,7 @@ func TestTroubleIsNotRememberedForLong(t *testing.T) {
 	if !bad(i, now) || !bad(i, now.Add(most-2*time.Second)) || bad(i, now.Add(most)) {
 		t.Error("a suspect server: not five minutes from the last question")
 	}
+	if !i.Quiet(now.Add(most-2*time.Second), servers) || i.Quiet(now.Add(most), servers) {
+		t.Error("quiet for longer than in trouble: nothing would be sent")
+	}
 }

@@ -32,6 +32,7 @@ const (
 	service    = "web.service.consul."
 
 	consulLatency = 200 * time.Millisecond
+	staleWithin   = 3 * time.Second // with a client timeout of 500 ms, on a machine that does much else
 	consulTTL     = 30 * time.Second
 )
 
@@ -178,6 +179,7 @@ func TestConsul(t *testing.T) {
 	}
 	conf := n.write("lastgood.yaml", fmt.Sprintf(`listen: ["dns://%s"]
 control: {listen: "off"}
+cache: {snapshot: "off"}
 recursion: {do-not-query: []}
 forward: [{zone: "consul.", to: ["tls://%s#%s"], tls-ca: %q}]
 %s
@@ -211,7 +213,7 @@ forward: [{zone: "consul.", to: ["tls://%s#%s"], tls-ca: %q}]
 	agent.stop()
 	<-time.After(consulTTL + time.Second)
 	if stale != "" {
-		if r := want("the agent is gone", "203.0.113.2", true); !strings.Contains(r.errors, "3 ") || r.took > time.Second {
+		if r := want("the agent is gone", "203.0.113.2", true); !strings.HasPrefix(r.errors, "3 ") || r.took > staleWithin {
 			t.Errorf("no stale answer in time: %+v", r)
 		}
 		if r := want("again", "203.0.113.2", true); r.took > consulLatency {

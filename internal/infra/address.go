@@ -65,6 +65,7 @@ type address struct {
 	probeGap time.Duration
 
 	lastSent  clock.Mono
+	revisited clock.Mono   // when it was sent the first question after five minutes without, unheard since
 	useful    dnsname.Name // the cut that it last gave a useful answer for, "" for none
 	muteCause *ede.Error   // what is told of its silence, made when somebody asks
 
@@ -74,6 +75,9 @@ type address struct {
 }
 
 func (a *address) send(now clock.Mono) {
+	if now.Sub(max(a.lastSent, a.downSince)) >= backoffLast {
+		a.revisited = now // nobody asked for so long
+	}
 	a.sent++
 	a.lastSent = now
 	a.unanswered++
@@ -90,7 +94,7 @@ func (a *address) hear(now clock.Mono, rtt time.Duration) {
 	a.pending, a.unanswered = a.pending[:0], 0
 	a.down, a.downSince, a.downText = false, 0, ""
 	a.probeAt, a.probeGap = 0, 0
-	a.muteCause = nil
+	a.muteCause, a.revisited = nil, 0
 	if rtt > 0 {
 		a.sample(now, rtt)
 	}

@@ -95,8 +95,11 @@ func (i *Infra) quiet(now clock.Mono, servers []Candidate) (last *address, host 
 	return last, host, last != nil && i.asked(now, servers)
 }
 
-// mum tells that an address is suspect or unreachable.
-func (a *address) mum(now clock.Mono) bool { return a.health(now) >= silent }
+// mum tells that an address is suspect or unreachable. One that nobody asked for
+// long has time to answer the first question.
+func (a *address) mum(now clock.Mono) bool {
+	return a.health(now) >= silent && (a.revisited == 0 || now.Sub(a.revisited) >= a.patience())
+}
 
 // silentSince is when what an address did not answer first was sent, or when it
 // was said to be unreachable.

@@ -354,6 +354,12 @@ func TestTroubleIsNotRememberedForLong(t *testing.T) {
 	if !bad(i, now) || !bad(i, now.Add(most-2*time.Second)) || bad(i, now.Add(most)) {
 		t.Error("a suspect server: not five minutes from the last question")
 	}
+	i.Sent(now.Add(most), addr(0)) // the question that finds out
+	if bad(i, now.Add(most+100*ms-1)) || !bad(i, now.Add(most+100*ms)) {
+		t.Error("the first question after that has no time to be answered, or is waited for longer")
+	}
+	i = fresh(Options{})
+	now = suspects(i, sec, addr(0))
 	if !i.Quiet(now.Add(most-2*time.Second), servers) || i.Quiet(now.Add(most), servers) {
 		t.Error("quiet for longer than in trouble: nothing would be sent")
 	}

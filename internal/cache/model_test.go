@@ -53,9 +53,7 @@ func (m *model) put(now clock.Mono, e Entry) bool {
 		low, high = m.o.MinNegativeTTL, m.o.MaxNegativeTTL
 	}
 	life := max(time.Duration(e.TTL)*time.Second, low)
-	if life = min(life, high); life < time.Second {
-		return false
-	}
+	life = min(life, high)
 	e.Stored, e.Expiry = now, now.Add(life)
 	e.StaleUntil = e.Expiry.Add(m.limit(&e))
 	e.TTL = uint32(life / time.Second)
@@ -66,6 +64,10 @@ func (m *model) put(now clock.Mono, e Entry) bool {
 		} else if old.Rank > e.Rank && now < old.Expiry {
 			return false
 		}
+	}
+	if life < time.Second { // not to be kept, but newer than what was
+		m.names[e.Name] = keep
+		return false
 	}
 	m.names[e.Name] = append(keep, e)
 	return true

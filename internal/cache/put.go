@@ -13,14 +13,24 @@ const maxPooled = 16 << 10
 // Put stores a copy of e, which replaces and evicts what contradicts it at the
 // same name: the entry or denial of the type, for an NXDomain everything, and
 // CNAME against other types (RFC 2181 §10.1). It is false, and nothing
-// changes, if the lifetime within the bounds is zero, if something that would
-// have to go is fresh and of higher rank (RFC 2181 §5.4.1), if the entry is
-// malformed or larger than half a shard. A denial's rank is that of an answer
-// of its message. In any case e learns its times within the bounds, so that
-// whoever waited for it tells the same TTL as the cache.
+// changes, if something that would have to go is fresh and of higher rank (RFC
+// 2181 §5.4.1), if the entry is malformed or larger than half a shard. It is
+// false as well if the lifetime within the bounds is zero; but what such an entry
+// contradicts goes all the same, for it is not the last good answer any more. A
+// denial's rank is that of an answer of its message. In any case e learns its
+// times within the bounds, so that whoever waited for it tells the same TTL as
+// the cache.
 func (c *Cache) Put(now clock.Mono, e *Entry) bool {
 	st := c.date(now, e)
-	return st.ttl > 0 && storable(e) && c.keep(now, e, st)
+	switch {
+	case !storable(e):
+		return false
+	case st.ttl == 0:
+		hash := c.hash.name(e.Name)
+		c.store.shard(hash).supersede(now, e, uint32(hash))
+		return false
+	}
+	return c.keep(now, e, st)
 }
 
 // keep stores an entry that is storable, with the times it has.
@@ -84,6 +94,23 @@ func (s *shard) put(now clock.Mono, e *Entry, tag uint32, rec []byte) bool {
 	s.insert(rec, code, queue, mark)
 	s.counts.puts++
 	return true
+}
+
+// supersede removes what contradicts an entry that is not stored itself.
+func (s *shard) supersede(now clock.Mono, e *Entry, tag uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all [MaxTypes]ref
+	same := s.ofName(all[:0], tag, e.Name)
+	if s.outranked(now, e, same) {
+		s.counts.outranked++
+		return
+	}
+	for _, r := range same {
+		if meta := s.meta(r); contradict(e.Kind, e.Type, metaKindOf(meta), metaType(meta)) {
+			s.remove(r, contradicted)
+		}
+	}
 }
 
 // ofName collects the entries of a name; there are no more than MaxTypes.

@@ -26,11 +26,15 @@ func (t *task) consider() state {
 		return t.passed(v)
 	}
 	t.denied(v)
-	t.result = Result{Entries: entries(v.message, &v.class, v.asked)}
+	t.result = Result{Entries: entries(v.message, &v.class, v.asked), Borrowed: t.borrowed(v)}
 	zone := t.it.zoneOf(t.req.Name)
 	t.result.Entries = inZone(t.result.Entries, func(n dnsname.Name) bool { return t.it.zoneOf(n) == zone })
 	return done
 }
+
+// borrowed tells whether a reply is what a resolver that is forwarded to has left
+// of better times.
+func (t *task) borrowed(v *verdict) bool { return t.forwarding() && v.message.pastTTL }
 
 // denied ends a cut whose servers failed, or whose delegation is past its TTL,
 // and which its parent, asked again, no longer delegates: it and everything

@@ -164,6 +164,9 @@ type Result struct {
 	// their TTL, those who could renew them being out of reach. The TTLs of the
 	// entries are no longer than Options.AnswerTTL says.
 	Lapsed bool
+	// Borrowed: a resolver that is forwarded to gave it as its own last good answer.
+	// It may answer those who wait, and replaces nothing that is stored.
+	Borrowed bool
 }
 
 // Addresses finds the addresses of a name server: the resolver's flights, so

@@ -31,7 +31,7 @@ func (t *task) noCutAt(q event.Question) bool {
 // setAside keeps what a reply to a minimised question said of that name.
 func (t *task) setAside(v *verdict) {
 	all := entries(v.message, &v.class, v.asked)
-	if len(all) > 0 && all[0].Name == v.asked.Name && len(t.aside) < maxAside {
+	if !t.borrowed(v) && len(all) > 0 && all[0].Name == v.asked.Name && len(t.aside) < maxAside {
 		t.aside = append(t.aside, all[0])
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
@@ -26,6 +27,7 @@ type message struct {
 	strayNS, straySOA bool
 	upperSOA          bool // of a zone above the sender's, the root aside
 	cutOff            bool // a section had more records than are read
+	pastTTL           bool // its sender says that it is stale (RFC 8914 §4.4, §4.20)
 	// broken: why what it says is not to be believed though it could be read: the
 	// answer section, or who is referred to, is not whole.
 	broken string
@@ -69,7 +71,7 @@ const manyRecords = 32
 // are what was asked for. It keeps what is well formed and of class IN, within
 // the limits, and believes nothing yet.
 func read(v wire.View, asked wire.Type, lim *Limits) *message {
-	m := &message{rcode: v.Rcode(), aa: v.AA(), ra: v.RA()}
+	m := &message{rcode: v.Rcode(), aa: v.AA(), ra: v.RA(), pastTTL: saysStale(v)}
 	g := grouper{m: m, lim: lim}
 	for c := v.Records(); c.Next(); {
 		r := c.Record()
@@ -81,6 +83,25 @@ func read(v wire.View, asked wire.Type, lim *Limits) *message {
 	}
 	g.finish()
 	return m
+}
+
+// saysStale tells whether a reply's sender says by an extended error that it has
+// nothing better than what is past its TTL.
+func saysStale(v wire.View) bool {
+	e, ok := v.EDNS()
+	if !ok {
+		return false
+	}
+	for option, data := range e.All() {
+		if option != wire.OptionEDE {
+			continue
+		}
+		code, _, ok := wire.ReadEDE(data)
+		if c := ede.Code(code); ok && (c == ede.StaleAnswer || c == ede.StaleNXDOMAIN) {
+			return true
+		}
+	}
+	return false
 }
 
 // add puts a record into its set.

@@ -110,6 +110,15 @@ func errRemembered() *ede.Error {
 	return &ede.Error{Code: ede.CachedError, ID: "RFAI", Text: "remembered failure"}
 }
 
+// errBorrowed passes on that whoever we forward to has nothing better than what is
+// stale.
+func errBorrowed(nxdomain bool) *ede.Error {
+	if nxdomain {
+		return &ede.Error{Code: ede.StaleNXDOMAIN, ID: "FWDN", Text: "stale where it was forwarded to"}
+	}
+	return &ede.Error{Code: ede.StaleAnswer, ID: "FWDS", Text: "stale where it was forwarded to"}
+}
+
 func errZone() *ede.Error {
 	return &ede.Error{Code: ede.CachedError, ID: "ZFAI", Text: "remembered failure of the zone"}
 }
@@ -164,6 +173,9 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 	t, r := a.t, a.t.r
 	t.have = append(t.have, res.Entries...)
 	if h, ok := t.among(t.have); ok {
+		if res.Borrowed {
+			t.tell = append(t.tell, errBorrowed(h.Entry.Kind == cache.NXDomain))
+		}
 		return h, true
 	}
 	// The budget of a flight is that of whoever began it; one who joined may try with its own, once.

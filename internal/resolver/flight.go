@@ -370,7 +370,7 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 		for i := range list {
 			switch e := &list[i]; {
 			case known, r.special.covers(e.Name): // which servers have no say about
-			case r.uncached != nil && r.uncached(e.Name):
+			case res.Borrowed, r.uncached != nil && r.uncached(e.Name):
 				r.cache.Date(now, e)
 			default:
 				r.cache.Put(now, e)

@@ -129,7 +129,8 @@ func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Er
 	if len(c.names) < namesToFail && !slices.Contains(c.names, name) {
 		c.names = append(c.names, name)
 	}
-	return len(c.names) >= namesToFail && c.fail(now, cause, b)
+	// One name is enough to tell how a failing cut fails now.
+	return (c.failing || len(c.names) >= namesToFail) && c.fail(now, cause, b)
 }
 
 func (c *cutState) fail(now clock.Mono, cause *ede.Error, b Blame) (began bool) {

@@ -129,6 +129,24 @@ func TestSeveralNamesMakeACutFail(t *testing.T) {
 	}
 }
 
+// All servers refused, and one says SERVFAIL by now: a single name tells that it
+// is no longer a refusal, as soon as the last failure does not count any more.
+func TestOneNameTellsHowAFailingCutFailsNow(t *testing.T) {
+	i := fresh(Options{})
+	a := dnsname.MustParse("a.example")
+	refused, mixed := &ede.Error{ID: "RFSD"}, &ede.Error{ID: "ERCD"}
+	i.CutFailed(sec, zone, refused, Blame{Refused: true})
+	for n, want := range []*ede.Error{refused, mixed} {
+		now := sec.Add(time.Duration(n) * time.Second)
+		if i.NameFailed(now, zone, a, mixed, Blame{}) {
+			t.Error("it began to fail again")
+		}
+		if f, failing := i.CutFailing(now, zone); !failing || f.Cause != want || f.Refused != (want == refused) {
+			t.Errorf("at %v: %+v, %v", now, f, failing)
+		}
+	}
+}
+
 // At most once in 30 s, also when the cut recovers and fails again in between.
 func TestAskParent(t *testing.T) {
 	i := fresh(Options{})

@@ -38,13 +38,14 @@ func (t *task) borrowed(v *verdict) bool { return t.forwarding() && v.message.pa
 
 // denied ends a cut whose servers failed, or whose delegation is past its TTL,
 // and which its parent, asked again, no longer delegates: it and everything
-// beneath is gone.
+// beneath is gone. The denial must be of a zone above: a server of both denies
+// names in the cut as the cut's own server.
 func (t *task) denied(v *verdict) {
 	cut := t.avoid
 	if cut == "" && t.lapsed != nil && t.lapsed.Cut.Below(t.place.cut) {
 		cut = t.lapsed.Cut
 	}
-	if cut == "" || !v.aa || v.outcome != event.NXDomain {
+	if cut == "" || !v.aa || v.outcome != event.NXDomain || v.soa == nil || !cut.Below(v.soa.Name) {
 		return
 	}
 	t.it.cache.DropDelegation(cut)

@@ -173,7 +173,7 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 	t, r := a.t, a.t.r
 	t.have = append(t.have, res.Entries...)
 	if h, ok := t.among(t.have); ok {
-		if res.Borrowed {
+		if res.Borrowed && t.job.depth == 0 { // name servers' addresses are used, and not told of
 			t.tell = append(t.tell, errBorrowed(h.Entry.Kind == cache.NXDomain))
 		}
 		return h, true

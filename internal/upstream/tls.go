@@ -62,7 +62,7 @@ func (x *exchange) tlsFail(ctx context.Context, err error) *Error {
 	case ctx.Err() != nil:
 	case errors.Is(err, errSockets), errors.Is(err, errOutstanding):
 		return x.fail(event.Budget, "not sent", err)
-	case errors.Is(err, errSuperseded), errors.Is(err, errNoReplies), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, errSuperseded), errors.Is(err, errNoReplies), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
 		return x.fail(event.Timeout, "no reply", err)
 	case errors.Is(err, errNonsense):
 		return x.fail(event.Garbage, "malformed reply", err)

@@ -129,11 +129,11 @@ func New(o Options) *Upstream {
 // Close closes idle connections and ends the waiting for late replies. An
 // Exchange under way ends with its own context.
 func (u *Upstream) Close() {
+	u.tls.close() // first, so that what waits hears that it is the end of us, not of servers
 	u.end()
 	for _, c := range u.pool.close() {
 		u.hangUp(c)
 	}
-	u.tls.close()
 	if d, ok := u.opt.Network.(datagramDialer); ok {
 		d.close()
 	}

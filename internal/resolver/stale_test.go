@@ -466,6 +466,7 @@ func TestStaleAddressesOfNameServers(t *testing.T) {
 		look("ns.example.", 100*ms)
 		it.script = slow(5 * time.Second)
 		look("ns2.example.", 500*ms)
+		synctest.Wait()
 		it.script = func(context.Context, iterator.Request) iterator.Result {
 			return iterator.Result{Borrowed: true, Entries: []cache.Entry{address("ns3.example.", 30, 9)}}
 		}

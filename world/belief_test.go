@@ -47,6 +47,7 @@ func life(ttl uint32) time.Duration { return min(time.Duration(ttl)*time.Second,
 // believe works out all beliefs from the root down.
 func (h *history) believe() {
 	h.beliefs, h.grants = map[dnsname.Name][]belief{}, map[dnsname.Name][]grant{}
+	h.lapsed = map[dnsname.Name][]belief{}
 	h.hosts, h.leads = map[dnsname.Name][]hostAddr{}, map[dnsname.Name][]hostAddr{}
 	h.findHosts()
 	for i := range h.p.servers {
@@ -128,36 +129,57 @@ func later(t, d time.Duration) time.Duration {
 
 // delegations works out what may be believed of a zone's servers. A delegation is
 // held for its NS records' TTL, but no longer than the parent's own where that
-// is deeper than a registry's.
+// is deeper than a registry's. When that is over it has lapsed, and may be used for
+// as long as other stale data, while the parent cannot be asked.
 func (h *history) delegations(z dnsname.Name) {
 	for p := z.Parent(); ; p = p.Parent() {
 		for _, b := range h.beliefs[p] {
-			h.holdings(b.server, b.from, b.until, func(from, until time.Duration, zones map[dnsname.Name]*version) bool {
-				s := answer(zones, z, wire.TypeA)
-				if s.kind != referral || s.owner != z {
-					return true
-				}
-				g := grant{max(from, b.from), later(min(until, b.until), life(s.set.ttl)+slack), s.zone, s.set}
-				if p.Labels() > registry {
-					g.until = min(g.until, later(b.until, slack))
-				}
+			h.referrals(z, p, b, func(g grant) {
 				h.grants[z] = append(h.grants[z], g)
-				for _, d := range s.set.data {
-					host := dnsname.Name(d)
-					for _, x := range h.addresses(host, 0) {
-						if from, until := max(g.from, x.from), min(g.until, x.until); from < until {
-							h.beliefs[z] = append(h.beliefs[z], belief{h.byAddr[x.addr], from, until})
-						}
-					}
-				}
-				return true
+				h.lead(z, g, false)
 			})
+		}
+		for _, b := range h.lapsed[p] {
+			h.referrals(z, p, b, func(g grant) { h.lead(z, g, true) })
 		}
 		if p.IsRoot() {
 			break
 		}
 	}
-	h.beliefs[z] = mergeBeliefs(h.beliefs[z])
+	h.beliefs[z], h.lapsed[z] = mergeBeliefs(h.beliefs[z]), mergeBeliefs(h.lapsed[z])
+}
+
+// referrals calls f with the delegations of a zone that a server of a zone above
+// gives while it may be believed.
+func (h *history) referrals(z, p dnsname.Name, b belief, f func(grant)) {
+	h.holdings(b.server, b.from, b.until, func(from, until time.Duration, zones map[dnsname.Name]*version) bool {
+		s := answer(zones, z, wire.TypeA)
+		if s.kind != referral || s.owner != z {
+			return true
+		}
+		g := grant{max(from, b.from), later(min(until, b.until), life(s.set.ttl)+slack), s.zone, s.set}
+		if p.Labels() > registry {
+			g.until = min(g.until, later(b.until, slack))
+		}
+		f(g)
+		return true
+	})
+}
+
+// lead adds the servers that a delegation leads to.
+func (h *history) lead(z dnsname.Name, g grant, lapsed bool) {
+	keep := h.p.policy().max
+	for _, d := range g.set.data {
+		for _, x := range h.addresses(dnsname.Name(d), 0) {
+			server, from := h.byAddr[x.addr], max(g.from, x.from)
+			if until := min(g.until, x.until); from < until && !lapsed {
+				h.beliefs[z] = append(h.beliefs[z], belief{server, from, until})
+			}
+			if until := min(later(g.until, keep), later(x.until, keep)); from < until {
+				h.lapsed[z] = append(h.lapsed[z], belief{server, from, until})
+			}
+		}
+	}
 }
 
 func mergeBeliefs(list []belief) []belief {

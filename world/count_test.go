@@ -14,12 +14,13 @@ type counts struct {
 	alone, most                        int            // questions alone in the world, and what one of them cost at most
 	answers                            map[string]int // by kind
 	failures                           map[string]int // by excuse
+	stale                              map[string]int // stale answers, by excuse
 	faults                             map[string]int // that were there
 	bounds                             map[string]int // that were hit
 }
 
 func newCounts() counts {
-	return counts{answers: map[string]int{}, failures: map[string]int{}, faults: map[string]int{}, bounds: map[string]int{}}
+	return counts{answers: map[string]int{}, failures: map[string]int{}, stale: map[string]int{}, faults: map[string]int{}, bounds: map[string]int{}}
 }
 
 func (c *counts) add(o counts) {
@@ -29,7 +30,7 @@ func (c *counts) add(o counts) {
 	c.cached += o.cached
 	c.alone += o.alone
 	c.most = max(c.most, o.most)
-	for _, pair := range [][2]map[string]int{{c.answers, o.answers}, {c.failures, o.failures}, {c.faults, o.faults}, {c.bounds, o.bounds}} {
+	for _, pair := range [][2]map[string]int{{c.answers, o.answers}, {c.failures, o.failures}, {c.stale, o.stale}, {c.faults, o.faults}, {c.bounds, o.bounds}} {
 		for k, n := range pair[1] {
 			pair[0][k] += n
 		}
@@ -37,8 +38,8 @@ func (c *counts) add(o counts) {
 }
 
 func (c *counts) String() string {
-	return fmt.Sprintf("%d worlds, %d questions, %d upstream queries, %d answers from the cache, at most %d queries for one of %d questions alone\n  answers: %s\n  failures: %s\n  faults: %s\n  bounds: %s",
-		c.worlds, c.questions, c.queries, c.cached, c.most, c.alone, table(c.answers), table(c.failures), table(c.faults), table(c.bounds))
+	return fmt.Sprintf("%d worlds, %d questions, %d upstream queries, %d answers from the cache, at most %d queries for one of %d questions alone\n  answers: %s\n  failures: %s\n  stale: %s\n  faults: %s\n  bounds: %s",
+		c.worlds, c.questions, c.queries, c.cached, c.most, c.alone, table(c.answers), table(c.failures), table(c.stale), table(c.faults), table(c.bounds))
 }
 
 func table(m map[string]int) string {
@@ -68,6 +69,17 @@ func (c *counts) varied() (missing []string) {
 	for _, e := range []excuse{dead, lossy, moved, loop, bounded} {
 		want(c.failures[string(e)] > 0, "no failure for %s", e)
 	}
+	for _, e := range []excuse{dead, lossy, ownFailure, timedOut} {
+		want(c.stale[string(e)] > 0, "nothing stale for %s", e)
+	}
+	for _, kind := range []string{"stale NOERROR", "stale NXDOMAIN"} {
+		want(c.answers[kind] > 0, "no answer of kind %s", kind)
+	}
+	stale := 0
+	for _, n := range c.stale {
+		stale += n
+	}
+	want(c.stale[string(slow)]*5 < stale, "slowness excuses too much: %s", table(c.stale))
 	failed := 0
 	for _, n := range c.failures {
 		failed += n

@@ -48,6 +48,28 @@
 // queries than its budget. There is always a reply. At the end the program stops,
 // and no goroutine (the bubble sees to that) and no socket is left.
 //
+// # Stale answers
+//
+// What a reply tells need not be what it says of itself. A record set is fresh
+// when a believed server that was heard at the moment that its TTL tells said it;
+// else it may be the last good answer: told with the answer TTL (never more than
+// its own was), said by a believed server that was heard at a moment from which it
+// has expired, no longer ago than the limit, and later than whatever replies before
+// the question told of the same name (judged.since: what was replaced is not
+// brought back). Delegations and name servers' addresses that have expired may lead
+// to servers for as long; what is learnt by those lives for the answer TTL at most.
+//
+// A reply with something stale in it must say so by EDE 3 or 19, and only such a
+// reply; and there must be an excuse for a stale hop (judged.staleExcuse): no useful
+// answer was found between the question and the reply, and its servers do not help
+// or did not until 40 s ago (rechecks and slow start), or its question's last
+// attempt failed no longer than five minutes ago, or the client waited for the
+// client timeout, counted from the beginning of an attempt that was under way.
+//
+// And the reverse (judge.withheld): a failure although a whole answer was told as
+// fresh before, nothing of it is gone, and all that could be learnt of its names
+// since is the same. Worlds with a small cache are excepted, for it may be full.
+//
 // # Leniency, and why
 //
 //   - Something may be stored 13 s after it stopped being true where a fault was
@@ -65,6 +87,10 @@
 //     help, a failure is excused as "moved"; where servers lose packets or answer
 //     late ("lossy"), by chance. counts.varied bounds how often, so that an excuse
 //     cannot take over.
+//   - While some server is slow, and for 40 s after, it excuses something stale: a
+//     server whose round trip grows many times over is suspect until its late reply
+//     is there, and again for the next question.
+//   - That a server was heard is known for the server, not for the question.
 //   - Which of a fault's harmless words a resolver must cope with is a list
 //     (harmless); a server with any other fault counts as no help, and neither does
 //     one with two faults that each want to be asked in another way: three sendings
@@ -73,8 +99,9 @@
 // # Whether the oracle can fail
 //
 // TestOracleBites puts proxies between program and clients that ignore TTLs,
-// believe lies, or deny the wrong type; TestPlanted makes the same mistakes in a
-// copy of the program. Each must be found. counts.varied fails when the worlds lose
+// believe lies, or deny the wrong type; TestPlanted makes these and other mistakes in
+// a copy of the program: no limit of what is stale, stale though the servers answer,
+// the answer TTL written back. Each must be found. counts.varied fails when the worlds lose
 // their variety.
 //
 // # What it does not cover

@@ -79,6 +79,9 @@ const (
 
 // failure judges a reply without an answer: there must be an excuse.
 func (j *judge) failure(r *reply, m *dns.Msg) string {
+	if why := j.withheld(r); why != "" {
+		return fmt.Sprintf("%s, though %s", dns.RcodeToString[m.Rcode], why)
+	}
 	e, why := j.excuse(r)
 	j.counts.failures[string(e)]++
 	if e == none {
@@ -430,10 +433,31 @@ func (j *judge) budgets() {
 		for n+from < len(j.queries) && j.queries[n+from].at <= r.came {
 			n++
 		}
+		n -= j.behind(r)
 		j.counts.alone++
 		j.counts.most = max(j.counts.most, n)
 		if n > mostQueries {
 			j.found = append(j.found, violation{*r, fmt.Sprintf("%d upstream queries for one question", n)})
 		}
 	}
+}
+
+// behind counts the queries while a question was under way that were for nobody:
+// rechecks, and those of refreshes behind the answers of others, each of which has
+// a budget of its own.
+func (j *judge) behind(r *reply) (n int) {
+	for _, e := range j.events {
+		if e.at < r.sent || e.at > r.came+slack {
+			continue
+		}
+		switch x := e.Event.(type) {
+		case event.Rechecked:
+			n++
+		case event.FlightEnded:
+			if f := j.failures.flights[x.Flight]; f != nil && (f.from < r.sent || x.Waiters == 0 && f.from <= r.came) {
+				n += x.Queries
+			}
+		}
+	}
+	return n
 }

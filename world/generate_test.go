@@ -72,9 +72,31 @@ func generate(seed uint64, questions int) *plan {
 	if g.IntN(6) == 0 {
 		g.p.config["cache.max-ttl"] = "1d"
 	}
+	g.staleness()
 	g.p.sort()
 	g.p.spare()
 	return g.p
+}
+
+// staleness makes the policy of stale answers; mostly the usual one.
+func (g *generator) staleness() {
+	switch g.IntN(8) {
+	case 0:
+		g.p.config["stale.enabled"] = "false"
+		return
+	case 1:
+		g.p.config["stale.max-stale"] = "2h"
+	case 2:
+		g.p.config["stale.max-stale-negative"] = "5m"
+	case 3:
+		g.p.config["stale.answer-ttl"] = "7s"
+	}
+	if g.chance(30) {
+		g.p.config["stale.client-timeout"] = pick(g, "0s", "500ms", "1800ms")
+	}
+	if g.chance(10) {
+		g.p.config["recursion.prefetch"] = "false"
+	}
 }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }

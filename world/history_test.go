@@ -60,6 +60,7 @@ type history struct {
 	servers [][]holding // by server, in order of time; the first is from 0
 	byAddr  map[netip.Addr]int
 	beliefs map[dnsname.Name][]belief
+	lapsed  map[dnsname.Name][]belief   // by delegations or addresses that have expired
 	hosts   map[dnsname.Name][]hostAddr // of any zone
 	leads   map[dnsname.Name][]hostAddr // the same through aliases, worked out so far
 	grants  map[dnsname.Name][]grant

@@ -55,6 +55,7 @@ func (w *player) script(server int) simauth.Script {
 		if x.Transport == event.TCP {
 			w.noteQuery(x.To.Addr(), x.Name, x.Type, true, false)
 			w.show("over TCP, before lies: "+x.To.String(), re.Reply)
+			w.hears(x.To.Addr(), w.now(), re.Reply)
 		}
 		now := w.now()
 		for i := range w.p.faults {

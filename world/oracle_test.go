@@ -16,9 +16,13 @@ import (
 type judge struct {
 	*record
 	max      time.Duration // cache.max-ttl
+	policy   policy
 	found    []violation
 	counts   counts
 	failures *failures
+	spoken   map[int][]time.Duration // by server: when the resolver heard it
+	learnt   map[key][]learnt        // what replies told as fresh
+	good     map[key]good            // the last good answers
 }
 
 // violation is a reply that cannot be, and why.
@@ -38,11 +42,21 @@ type judged struct {
 	at     dnsname.Name // where the chain has got to
 	dnames []*dns.DNAME
 	hops   int
+	truths []hopTruth
 }
 
 // verdicts judges all replies of a world.
 func verdicts(r *record) *judge {
-	j := &judge{record: r, max: maxTTL, counts: newCounts()}
+	j := &judge{
+		record: r, max: maxTTL, policy: r.p.policy(), counts: newCounts(),
+		spoken: map[int][]time.Duration{}, learnt: map[key][]learnt{}, good: map[key]good{},
+	}
+	for _, s := range r.spoken {
+		j.spoken[s.server] = append(j.spoken[s.server], s.at)
+	}
+	for _, list := range j.spoken {
+		slices.Sort(list)
+	}
 	if text, ok := r.p.config["cache.max-ttl"]; ok && text == "1d" {
 		j.max = 24 * time.Hour
 	}
@@ -91,7 +105,10 @@ func (j *judge) reply(r *reply) string {
 	switch m.Rcode {
 	case dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeYXDomain:
 		x := &judged{judge: j, r: r, m: m, at: r.name}
-		return x.chain()
+		if why := x.chain(); why != "" {
+			return why
+		}
+		return x.staleness()
 	case dns.RcodeServerFailure, dns.RcodeRefused:
 		return j.failure(r, m)
 	}
@@ -154,7 +171,11 @@ func (x *judged) chain() string {
 				return "data, and yet a denial: " + flat(x.m)
 			}
 			x.counts.answers[fmt.Sprintf("data after %d", min(x.hops, 3))]++
-			return x.truth(owner, t, list[i:n], data)
+			why := x.truth(owner, t, list[i:n], data)
+			if why == "" {
+				x.keepGood()
+			}
+			return why
 		default:
 			return fmt.Sprintf("%s does not lead on from %s", rr, x.at)
 		}
@@ -221,46 +242,37 @@ func (x *judged) truth(owner dnsname.Name, t wire.Type, rrs []dns.RR, kind sayKi
 	if kind == dname {
 		name = x.at
 	}
-	best := ""
-	ok := x.heard(name, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
-		asked := t
-		if kind == dname {
-			asked = wire.TypeA
+	c := &claim{name: name, asked: t, key: key{owner, t}, kind: kind, ttl: got.ttl}
+	if kind == dname {
+		c.asked = wire.TypeA
+	}
+	c.says = func(s *saying) (time.Duration, bool) {
+		said := s.kind
+		if s.kind == data && kind == cname { // asked for the CNAME itself
+			said = cname
 		}
-		return slices.ContainsFunc(answers(zones, name, asked), func(s saying) bool { return x.fits(&s, owner, got, kind, a, b, &best) })
-	})
-	if ok {
-		if from, _ := x.window(0, 0); x.r.came-x.r.sent < 2*clientLatency+2*time.Millisecond && from > 0 {
-			x.counts.cached++
+		if said != kind || !s.set.equal(got) || kind == dname && s.owner != owner {
+			return 0, false
 		}
+		return min(time.Duration(s.set.ttl)*time.Second, x.max), true
+	}
+	h, why := x.judgeClaim(c)
+	if h.fresh || h.stale {
+		x.told(h)
 		return ""
 	}
-	if best == "" {
-		best = "nobody who could be believed ever said so"
+	if why == "" {
+		why = "nobody who could be believed ever said so"
 	}
-	return fmt.Sprintf("%s is untrue: %s", brief(strings.Join(strings.Fields(rrs[0].String()), " ")), best)
+	return fmt.Sprintf("%s is untrue: %s", brief(strings.Join(strings.Fields(rrs[0].String()), " ")), why)
 }
 
-// fits tells whether what a server says is the record set that was told, and was
-// said when its TTL tells.
-func (x *judged) fits(s *saying, owner dnsname.Name, got *set, kind sayKind, a, b time.Duration, best *string) bool {
-	said := s.kind
-	if s.kind == data && kind == cname { // asked for the CNAME itself
-		said = cname
+// told takes a hop that may be.
+func (x *judged) told(h hopTruth) {
+	x.truths = append(x.truths, h)
+	if from, _ := x.window(0, 0); x.r.came-x.r.sent < 2*clientLatency+2*time.Millisecond && from > 0 {
+		x.counts.cached++
 	}
-	if said != kind || !s.set.equal(got) || kind == dname && s.owner != owner {
-		return false
-	}
-	from, until := x.window(min(time.Duration(s.set.ttl)*time.Second, x.max), got.ttl)
-	if got.ttl > uint32(min(time.Duration(s.set.ttl)*time.Second, x.max)/time.Second) {
-		*best = fmt.Sprintf("its TTL is %d, and was never more than %d", got.ttl, s.set.ttl)
-		return false
-	}
-	if a <= until && from <= later(b, x.lateness(from)) {
-		return true
-	}
-	*best = fmt.Sprintf("true from %v to %v with TTL %d, so that with %d left it must have been learnt about %v", a, b, s.set.ttl, got.ttl, until)
-	return false
 }
 
 // lateness is how much later than it was said something may be stored: what a
@@ -274,29 +286,46 @@ func (x *judged) lateness(at time.Duration) time.Duration {
 	return 4 * time.Second
 }
 
-// heard tells whether f holds for anything that a server which may be believed
-// had, in zones at or above a name.
-func (j *judge) heard(name dnsname.Name, f func(a, b time.Duration, zones map[dnsname.Name]*version) bool) bool {
-	return j.heardAt(name, func(_ dnsname.Name, a, b time.Duration, zones map[dnsname.Name]*version) bool { return f(a, b, zones) })
+// source is what a server had from a to b, when it could be believed for a cut.
+type source struct {
+	cut    dnsname.Name
+	server int
+	a, b   time.Duration
+	zones  map[dnsname.Name]*version
+	lapsed bool // the delegation to it had expired
 }
 
-// heardAt is heard, and tells f for which cut the server is taken.
-func (j *judge) heardAt(name dnsname.Name, f func(cut dnsname.Name, a, b time.Duration, zones map[dnsname.Name]*version) bool) (found bool) {
-	for cut := name; !found; cut = cut.Parent() {
-		for _, b := range j.h.beliefs[cut] {
-			j.h.holdings(b.server, b.from, b.until, func(from, until time.Duration, zones map[dnsname.Name]*version) bool {
-				found = f(cut, max(from, b.from), min(until, b.until), zones)
-				return !found
-			})
-			if found {
-				return true
+// sources tells whether f holds for anything that a server which may be believed
+// had, in zones at or above a name; expired delegations last.
+func (j *judge) sources(name dnsname.Name, f func(*source) bool) (found bool) {
+	for _, lapsed := range [...]bool{false, true} {
+		beliefs := j.h.beliefs
+		if lapsed {
+			if beliefs = j.h.lapsed; j.policy.off {
+				return false
 			}
 		}
-		if cut.IsRoot() {
-			return false
+		for cut := name; !found; cut = cut.Parent() {
+			for _, b := range beliefs[cut] {
+				j.h.holdings(b.server, b.from, b.until, func(from, until time.Duration, zones map[dnsname.Name]*version) bool {
+					found = f(&source{cut, b.server, max(from, b.from), min(until, b.until), zones, lapsed})
+					return !found
+				})
+				if found {
+					return true
+				}
+			}
+			if cut.IsRoot() {
+				break
+			}
 		}
 	}
 	return found
+}
+
+// heard is sources for those who want to know what was said when, and no more.
+func (j *judge) heard(name dnsname.Name, f func(a, b time.Duration, zones map[dnsname.Name]*version) bool) bool {
+	return j.sources(name, func(s *source) bool { return f(s.a, s.b, s.zones) })
 }
 
 // denial judges an answer that ends with what does not exist.
@@ -324,40 +353,30 @@ func (x *judged) denial() string {
 	if err != nil {
 		return err.Error()
 	}
-	best := "no zone that could be believed had that SOA record"
-	if x.heard(x.at, func(a, b time.Duration, zones map[dnsname.Name]*version) bool {
-		for _, s := range answers(zones, x.at, x.r.typ) {
-			if x.denies(&s, soa, rdata, kind, a, b, &best) {
-				return true
-			}
-		}
-		return false
-	}) {
-		if x.r.came-x.r.sent < 2*clientLatency+2*time.Millisecond {
-			x.counts.cached++
-		}
-		return ""
+	c := &claim{name: x.at, asked: x.r.typ, key: key{x.at, x.r.typ}, kind: kind, ttl: soa.Hdr.Ttl}
+	if kind == nxdomain {
+		c.key.typ = wire.TypeNone
 	}
-	return fmt.Sprintf("%s %s: that there is %v is untrue by serial %d: %s", x.at, x.r.typ, kind, soa.Serial, best)
+	c.says = func(s *saying) (time.Duration, bool) { return x.denies(s, soa, rdata, kind) }
+	h, why := x.judgeClaim(c)
+	if !h.fresh && !h.stale {
+		return fmt.Sprintf("%s %s: that there is %v is untrue by serial %d: %s", x.at, x.r.typ, kind, soa.Serial, why)
+	}
+	x.told(h)
+	x.keepGood()
+	return ""
 }
 
-// denies tells whether what a server says is the denial that was told, and was said
-// when its TTL tells.
-func (x *judged) denies(s *saying, soa *dns.SOA, rdata []byte, kind sayKind, a, b time.Duration, best *string) bool {
+// denies tells whether what a server says is the denial that was told, and how long
+// it lives.
+func (x *judged) denies(s *saying, soa *dns.SOA, rdata []byte, kind sayKind) (time.Duration, bool) {
 	if s.zone == nil || s.zone.origin.String() != soa.Hdr.Name || !slices.Equal(s.zone.soa.data[0], rdata) {
-		return false
+		return 0, false
 	}
 	if s.kind != kind && !(kind == nxdomain && s.kind == nodata && s.empty && x.lied("nxdomain-ent")) {
-		*best = fmt.Sprintf("%s says %v of it in serial %d", s.zone.origin, s.kind, s.zone.serial)
-		return false
+		return 0, false
 	}
-	life := min(time.Duration(s.zone.negativeTTL())*time.Second, maxNegative)
-	from, until := x.window(life, soa.Hdr.Ttl)
-	if a <= until && from <= later(b, x.lateness(from)) && soa.Hdr.Ttl <= uint32(life/time.Second) {
-		return true
-	}
-	*best = fmt.Sprintf("true from %v to %v with TTL %d, so that with %d left it must have been learnt about %v", a, b, life/time.Second, soa.Hdr.Ttl, until)
-	return false
+	return min(time.Duration(s.zone.negativeTTL())*time.Second, maxNegative), true
 }
 
 // bare judges a denial without SOA record, which nobody may remember: it was
@@ -366,10 +385,10 @@ func (x *judged) denies(s *saying, soa *dns.SOA, rdata []byte, kind sayKind, a, 
 // not its to tell but shows that the zones were joined.
 func (x *judged) bare(kind sayKind) string {
 	omitted := x.lied("no-soa")
-	if x.heardAt(x.at, func(cut dnsname.Name, a, b time.Duration, zones map[dnsname.Name]*version) bool {
-		s := answer(zones, x.at, x.r.typ)
+	if x.sources(x.at, func(from *source) bool {
+		s := answer(from.zones, x.at, x.r.typ)
 		right := s.kind == kind || kind == nxdomain && s.kind == nodata && s.empty && x.lied("nxdomain-ent")
-		return right && (omitted || cut.Below(s.zone.origin)) && a <= x.r.came && x.r.sent-slack <= b
+		return right && (omitted || from.cut.Below(s.zone.origin)) && from.a <= x.r.came && x.r.sent-slack <= from.b
 	}) {
 		x.counts.answers["denied without SOA"]++
 		return ""
@@ -397,7 +416,7 @@ func (x *judged) tooLong() string {
 func (x *judged) lied(words string) bool {
 	for i := range x.p.faults {
 		f := &x.p.faults[i]
-		if strings.Contains(f.words, words) && f.from <= x.r.came && x.r.sent-maxNegative-slack <= f.until {
+		if strings.Contains(f.words, words) && f.from <= x.r.came && x.r.sent-maxNegative-x.policy.negative-slack <= f.until {
 			return true
 		}
 	}

@@ -15,6 +15,8 @@ var plantFlag = flag.Bool("world.plant", false, "plant bugs in copies of the pro
 // planted are mistakes to make in the program.
 var planted = []struct{ name, file, right, wrong string }{
 	{"TTL ignored", "internal/stale/stale.go", "	case now < expiry:", "	case true || now < expiry:"},
+	{"max-stale ignored", "internal/stale/stale.go", "	case now < until:", "	case now < until || until > expiry:"},
+	{"stale though the servers answer at once", "internal/stale/decide.go", "	return Decision{Action: Wait, Until: a.Began.Add(a.Timeout)}", "	return Decision{Action: ServeStale, Refresh: true}"},
 	{"bailiwick ignored", "internal/iterator/scrub.go", "	if name.Under(zone) {", "	if true || name.Under(zone) {"},
 	{"negative answer for the wrong type", "internal/resolver/flight.go", "				r.cache.Put(now, e)\n",
 		"				r.cache.Put(now, e)\n				if x := *e; x.Kind == cache.NoData {\n					x.Type = wire.TypeA\n					r.cache.Put(now, &x)\n				}\n"},
@@ -24,7 +26,7 @@ var planted = []struct{ name, file, right, wrong string }{
 // that copy be played: they must fail.
 func TestPlanted(t *testing.T) {
 	if !*plantFlag {
-		t.Skip("without -world.plant nothing is planted: it compiles the program three times")
+		t.Skip("without -world.plant nothing is planted: it compiles the program once for each")
 	}
 	for _, p := range planted {
 		t.Run(p.name, func(t *testing.T) {

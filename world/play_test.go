@@ -58,7 +58,14 @@ type record struct {
 	queries []query
 	events  []happened
 	leaked  []string // what was left at the end
+	spoken  []spoken // when servers were heard
 	watched []told   // messages about the name of -world.watch
+}
+
+// spoken is a server's reply that reaches the resolver.
+type spoken struct {
+	at     time.Duration
+	server int
 }
 
 // player plays one plan, in a bubble.
@@ -77,6 +84,7 @@ type player struct {
 	events  []happened
 	replies []reply
 	running sync.WaitGroup
+	spoken  []spoken
 	watched []told
 }
 
@@ -112,7 +120,7 @@ func play(t testing.TB, p *plan) (*record, error) {
 	}
 	w.live(ctx)
 	r := &record{p: p, h: h, leaked: w.finish()}
-	r.replies, r.queries, r.events, r.watched = w.replies, w.queries, w.events, w.watched
+	r.replies, r.queries, r.events, r.spoken, r.watched = w.replies, w.queries, w.events, w.spoken, w.watched
 	slices.SortStableFunc(r.replies, func(a, b reply) int { return int(a.came - b.came) })
 	return r, nil
 }
@@ -168,11 +176,16 @@ func (w *player) outage(f *fault) {
 
 // start brings the program up.
 func (w *player) start() error {
-	var settings []string
+	sections := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(w.p.config)) {
-		settings = append(settings, strings.TrimPrefix(key, "cache.")+": "+w.p.config[key])
+		section, rest, _ := strings.Cut(key, ".")
+		sections[section] += rest + ": " + w.p.config[key] + ", "
 	}
-	c, err := config.Parse("world.yaml", []byte("cache: {"+strings.Join(settings, ", ")+"}\n"))
+	text := ""
+	for _, section := range slices.Sorted(maps.Keys(sections)) {
+		text += section + ": {" + strings.TrimSuffix(sections[section], ", ") + "}\n"
+	}
+	c, err := config.Parse("world.yaml", []byte(text))
 	if err != nil {
 		return err
 	}

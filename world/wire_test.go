@@ -73,6 +73,9 @@ func (w *player) filter(p *simnet.Packet) bool {
 // tap writes down what the resolver sends.
 func (w *player) tap(p simnet.Packet) {
 	w.show(p.From.String()+" > "+p.To.String()+" "+p.Fate.String(), p.Payload)
+	if to := p.To.Addr(); (to == resolver4 || to == resolver6) && p.Fate == simnet.Passed {
+		w.hears(p.From.Addr(), w.now()+p.Delay, p.Payload)
+	}
 	if p.From.Addr() != resolver4 && p.From.Addr() != resolver6 || len(p.Payload) < 3 || p.Payload[2]&0x80 != 0 {
 		return
 	}
@@ -81,6 +84,17 @@ func (w *player) tap(p simnet.Packet) {
 		return
 	}
 	w.noteQuery(p.To.Addr(), name, t, false, p.Fate != simnet.Passed)
+}
+
+// hears writes down that a server's useful reply reaches the resolver.
+func (w *player) hears(from netip.Addr, at time.Duration, reply []byte) {
+	server, ok := w.h.byAddr[from]
+	if !ok || len(reply) < wire.HeaderLen || reply[2]&0x80 == 0 || reply[3]&0xf != 0 && reply[3]&0xf != 3 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spoken = append(w.spoken, spoken{at, server})
 }
 
 func (w *player) noteQuery(to netip.Addr, name dnsname.Name, t wire.Type, tcp, lost bool) {

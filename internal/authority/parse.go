@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
 
@@ -112,11 +113,7 @@ func (r Record) toRR() (dns.RR, error) {
 
 // String is the record in presentation form.
 func (r Record) String() string {
-	rr, err := r.toRR()
-	if err != nil {
-		return fmt.Sprintf("%s %s (malformed)", r.Name, r.Type)
-	}
-	return strings.ReplaceAll(rr.String(), "\t", " ")
+	return fmt.Sprintf("%s %d IN %s %s", r.Name, r.TTL, r.Type, rrset.Text(r.Type, r.Data))
 }
 
 // lineCounter lets the parser read octet by octet, so that what was read when

@@ -86,7 +86,7 @@ func fromRR(rr dns.RR) (Record, error) {
 	if h.Name == "" { // the line begins with a blank, and there is none before it
 		return rec, errOwner
 	}
-	buf := make([]byte, wire.MaxMessage+dnsname.MaxLen+16)
+	buf := make([]byte, dns.Len(rr)+dnsname.MaxLen) // a $GENERATE line is 65,536 records
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
 		return rec, fmt.Errorf("%s %s: %w", h.Name, rec.Type, err)

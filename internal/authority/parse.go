@@ -113,7 +113,7 @@ func (r Record) toRR() (dns.RR, error) {
 
 // String is the record in presentation form.
 func (r Record) String() string {
-	return fmt.Sprintf("%s %d IN %s %s", r.Name, r.TTL, r.Type, rrset.Text(r.Type, r.Data))
+	return rrset.Line(r.Name, r.TTL, r.Type, r.Data)
 }
 
 // lineCounter lets the parser read octet by octet, so that what was read when

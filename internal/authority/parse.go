@@ -2,15 +2,19 @@ package authority
 
 import (
 	"bufio"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
 
@@ -30,7 +34,7 @@ func ParseZone(origin, file string, r io.Reader) (*Zone, error) {
 	zp.SetDefaultTTL(3600)
 	var records []Record
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
-		rec, err := fromRR(rr)
+		rec, err := lines.record(rr)
 		rec.at = fmt.Sprintf("%s:%d", file, lines.current())
 		if err != nil {
 			return nil, rec.errorf("%w", err)
@@ -58,7 +62,7 @@ func ParseRecords(origin dnsname.Name, text string) ([]Record, error) {
 	zp.SetDefaultTTL(3600)
 	var records []Record
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
-		rec, err := fromRR(rr)
+		rec, err := lines.record(rr)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", lines.current(), err)
 		}
@@ -73,6 +77,7 @@ func ParseRecords(origin dnsname.Name, text string) ([]Record, error) {
 var (
 	errClass = errors.New("class is not IN")
 	errOwner = errors.New("no owner name")
+	errMeta  = errors.New("not a type of data")
 )
 
 // fromRR makes a record of the library's.
@@ -82,10 +87,13 @@ func fromRR(rr dns.RR) (Record, error) {
 	if h.Class != dns.ClassINET {
 		return rec, errClass
 	}
+	if rec.Type.IsMeta() {
+		return rec, fmt.Errorf("%s: %w", rec.Type, errMeta)
+	}
 	if h.Name == "" { // the line begins with a blank, and there is none before it
 		return rec, errOwner
 	}
-	buf := make([]byte, wire.MaxMessage+dnsname.MaxLen+16)
+	buf := make([]byte, dns.Len(rr)+dnsname.MaxLen) // a $GENERATE line is 65,536 records
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
 		return rec, fmt.Errorf("%s %s: %w", h.Name, rec.Type, err)
@@ -112,11 +120,7 @@ func (r Record) toRR() (dns.RR, error) {
 
 // String is the record in presentation form.
 func (r Record) String() string {
-	rr, err := r.toRR()
-	if err != nil {
-		return fmt.Sprintf("%s %s (malformed)", r.Name, r.Type)
-	}
-	return strings.ReplaceAll(rr.String(), "\t", " ")
+	return rrset.Line(r.Name, r.TTL, r.Type, r.Data)
 }
 
 // lineCounter lets the parser read octet by octet, so that what was read when
@@ -125,6 +129,40 @@ type lineCounter struct {
 	r       *bufio.Reader
 	lines   int
 	midLine bool
+
+	text   []byte // of the present record, as far as it may be one in generic form
+	handed bool   // the next octet belongs to another record
+}
+
+// record makes a record of one that the parser just handed out. Of two types the
+// library keeps text as it was written, and data in generic form (RFC 3597 §5)
+// too, where a backslash is an octet like any other: that is read here.
+func (c *lineCounter) record(rr dns.RR) (Record, error) {
+	c.handed = true
+	rec, err := fromRR(rr)
+	if t := rr.Header().Rrtype; err != nil || t != dns.TypeCAA && t != dns.TypeURI {
+		return rec, err
+	}
+	if data, ok := genericData(string(c.text)); ok {
+		rec.Data = data
+	}
+	return rec, wire.CheckRdata(rec.Type, rec.Data)
+}
+
+// maxGeneric bounds the text of a record that is looked at for generic data.
+const maxGeneric = 4 << 10
+
+var comment = regexp.MustCompile(`;[^\n]*`)
+
+// genericData reads the data of a record in generic form; false when it is not.
+func genericData(text string) ([]byte, bool) {
+	words := strings.FieldsFunc(comment.ReplaceAllString(text, ""), func(r rune) bool { return strings.ContainsRune(" \t\r\n()", r) })
+	at := slices.Index(words, `\#`)
+	if at < 0 || at+1 == len(words) {
+		return nil, false
+	}
+	data, err := hex.DecodeString(strings.Join(words[at+2:], ""))
+	return data, err == nil && strconv.Itoa(len(data)) == words[at+1]
 }
 
 func (c *lineCounter) Read(p []byte) (int, error) {
@@ -142,6 +180,12 @@ func (c *lineCounter) Read(p []byte) (int, error) {
 func (c *lineCounter) ReadByte() (byte, error) {
 	b, err := c.r.ReadByte()
 	if err == nil {
+		if c.handed {
+			c.text, c.handed = c.text[:0], false
+		}
+		if len(c.text) < maxGeneric {
+			c.text = append(c.text, b)
+		}
 		if c.midLine = b != '\n'; !c.midLine {
 			c.lines++
 		}

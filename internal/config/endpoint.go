@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,8 +213,8 @@ func parseControl(text string) (ControlAddr, *problem) {
 		return ControlAddr{}, nil
 	}
 	if path, ok := strings.CutPrefix(text, "unix:"); ok {
-		path = strings.TrimPrefix(path, "//")
-		if !strings.HasPrefix(path, "/") {
+		path = filepath.Clean(strings.TrimPrefix(path, "//"))
+		if !strings.HasPrefix(path, "/") || path == "/" {
 			return ControlAddr{}, &problem{quote(text) + " does not name a socket by its whole path", "write unix:/run/lastgood/control.sock"}
 		}
 		return ControlAddr{Socket: path}, nil

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -33,7 +32,7 @@ func FuzzRecord(f *testing.F) {
 		if name, err := dnsname.FromWire([]byte(s.Name)); err != nil || name != s.Name {
 			t.Errorf("%q: the owner is %q, %v", line, s.Name, err)
 		}
-		text := fmt.Sprintf("%s %d IN %s %s", s.Name, s.TTL, s.Type, rrset.Text(s.Type, s.Data.First()))
+		text := rrset.Line(s.Name, s.TTL, s.Type, s.Data.First())
 		again, bad := parseRecord(text)
 		if bad != nil || again.Name != s.Name || again.Type != s.Type || string(again.Data) != string(s.Data) {
 			t.Errorf("%q is read as %v, and written as %q, %v", line, s, text, bad)

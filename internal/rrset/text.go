@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"lastgood/internal/dnsname"
@@ -45,6 +46,16 @@ func AppendText(dst []byte, t wire.Type, rdata []byte) []byte {
 
 // Text is AppendText as a string.
 func Text(t wire.Type, rdata []byte) string { return string(AppendText(nil, t, rdata)) }
+
+// Line is a record as a master file has it. Data in generic form comes with the
+// type's number, which every reader takes, whatever types it knows (RFC 3597 §5).
+func Line(owner dnsname.Name, ttl uint32, t wire.Type, rdata []byte) string {
+	data, typ := Text(t, rdata), t.String()
+	if strings.HasPrefix(data, `\#`) {
+		typ = "TYPE" + strconv.Itoa(int(t))
+	}
+	return owner.String() + " " + strconv.FormatUint(uint64(ttl), 10) + " IN " + typ + " " + data
+}
 
 // appendGeneric is RFC 3597 §5.
 func appendGeneric(dst, rdata []byte) []byte {

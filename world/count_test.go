@@ -69,7 +69,7 @@ func (c *counts) varied() (missing []string) {
 	for _, e := range []excuse{dead, lossy, moved, loop, bounded} {
 		want(c.failures[string(e)] > 0, "no failure for %s", e)
 	}
-	for _, e := range []excuse{dead, lossy, ownFailure, timedOut} {
+	for _, e := range []excuse{dead, lossy, timedOut} {
 		want(c.stale[string(e)] > 0, "nothing stale for %s", e)
 	}
 	for _, kind := range []string{"stale NOERROR", "stale NXDOMAIN"} {

@@ -442,22 +442,30 @@ func (j *judge) budgets() {
 	}
 }
 
+// parentAsked is how many queries a recheck may take beside its own that asks the
+// parent as well, of which no event tells.
+const parentAsked = 10
+
 // behind counts the queries while a question was under way that were for nobody:
 // rechecks, and those of refreshes behind the answers of others, each of which has
 // a budget of its own.
 func (j *judge) behind(r *reply) (n int) {
+	rechecks := 0
 	for _, e := range j.events {
 		if e.at < r.sent || e.at > r.came+slack {
 			continue
 		}
 		switch x := e.Event.(type) {
 		case event.Rechecked:
-			n++
+			rechecks++
 		case event.FlightEnded:
 			if f := j.failures.flights[x.Flight]; f != nil && (f.from < r.sent || x.Waiters == 0 && f.from <= r.came) {
 				n += x.Queries
 			}
 		}
+	}
+	if rechecks > 0 {
+		n += rechecks + parentAsked
 	}
 	return n
 }

@@ -17,6 +17,8 @@ var planted = []struct{ name, file, right, wrong string }{
 	{"TTL ignored", "internal/stale/stale.go", "	case now < expiry:", "	case true || now < expiry:"},
 	{"max-stale ignored", "internal/stale/stale.go", "	case now < until:", "	case now < until || until > expiry:"},
 	{"stale though the servers answer at once", "internal/stale/decide.go", "	return Decision{Action: Wait, Until: a.Began.Add(a.Timeout)}", "	return Decision{Action: ServeStale, Refresh: true}"},
+	{"answer TTL written back", "internal/resolver/attempt.go", "	h.stale, h.told = true, a.policy.TTL(h.Entry.TTL)\n",
+		"	h.stale, h.told = true, a.policy.TTL(h.Entry.TTL)\n	x := h.Entry\n	x.TTL, x.Set.TTL = h.told, h.told\n	t.r.cache.Put(now, &x)\n"},
 	{"bailiwick ignored", "internal/iterator/scrub.go", "	if name.Under(zone) {", "	if true || name.Under(zone) {"},
 	{"negative answer for the wrong type", "internal/resolver/flight.go", "				r.cache.Put(now, e)\n",
 		"				r.cache.Put(now, e)\n				if x := *e; x.Kind == cache.NoData {\n					x.Type = wire.TypeA\n					r.cache.Put(now, &x)\n				}\n"},

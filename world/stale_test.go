@@ -63,7 +63,10 @@ type hopTruth struct {
 }
 
 // learnt is that something was told as fresh, and so from when on it was known.
-type learnt struct{ came, from time.Duration }
+type learnt struct {
+	came, from time.Duration
+	alias      bool
+}
 
 // claim is what a reply says of one hop, and what is looked for in the histories.
 type claim struct {
@@ -83,7 +86,7 @@ func (x *judged) judgeClaim(c *claim) (h hopTruth, why string) {
 		return false
 	})
 	if h.fresh && !h.stale { // for certain
-		x.learnt[c.key] = append(x.learnt[c.key], learnt{x.r.came, x.r.sent - time.Second - h.age})
+		x.learnt[c.key] = append(x.learnt[c.key], learnt{x.r.came, x.r.sent - time.Second - h.age, c.kind == cname})
 	}
 	return h, why
 }
@@ -155,11 +158,12 @@ func (j *judge) spoke(server int, from, until time.Duration) bool {
 func (x *judged) since(c *claim) (from time.Duration) {
 	alone := c.kind == cname || c.kind == nxdomain
 	for k, list := range x.learnt {
-		if k.name != c.key.name || !alone && k.typ != c.key.typ && k.typ != wire.TypeNone && k.typ != wire.TypeCNAME {
+		if k.name != c.key.name {
 			continue
 		}
+		same := alone || k.typ == c.key.typ || k.typ == wire.TypeNone
 		for _, l := range list {
-			if l.came < x.r.sent {
+			if (same || l.alias) && l.came < x.r.sent {
 				from = max(from, l.from)
 			}
 		}

@@ -83,7 +83,8 @@ func TestTwoZonesGoSilentUnderLoad(t *testing.T) {
 					}
 					for n := range servers {
 						addr := fmt.Sprintf("192.0.2.%d", 10+n)
-						if n := g.packets(addr, sure, back); n > 2*10 {
+						// A question a second with what checks it, and a recheck.
+						if n := g.packets(addr, sure, back); n > 3*8 {
 							t.Errorf("%d packets to the silent %s in eight seconds", n, addr)
 						}
 					}

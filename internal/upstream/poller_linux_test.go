@@ -20,7 +20,7 @@ func TestPollerCloses(t *testing.T) {
 			}
 			p := &k.poller
 			p.mu.Lock()
-			_, _ = d.Write([]byte("x")) // nobody is there, which is an event
+			_, _ = d.Write([]byte("x"))        // nobody is there, which is an event
 			time.Sleep(500 * time.Microsecond) // the kernel's event, and the poller waits for the lock: no bubble has either
 			p.mu.Unlock()
 			k.close()

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"lastgood/internal/cache"
@@ -10,7 +9,6 @@ import (
 	"lastgood/internal/control"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
-	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
@@ -124,9 +122,7 @@ func (c controlAPI) Zones() control.ZoneList {
 		out.Offline, out.OfflineSince = true, m.at(since)
 	}
 	rules := staleRules(c.a.o.Config)
-	zones := c.a.infra.Zones(m.now)
-	slices.SortFunc(zones, func(a, b infra.ZoneHealth) int { return dnsname.Compare(a.Cut, b.Cut) })
-	for _, z := range zones {
+	for _, z := range c.a.infra.Zones(m.now) {
 		wait := c.a.o.Config.Limits.ResolutionDeadline // without stale answers
 		if p := rules.For(z.Cut); p.Enabled {
 			wait = p.Timeout(z.Timeout)

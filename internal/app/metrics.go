@@ -198,10 +198,14 @@ func (g gatherer) servers(s infra.Stats) {
 	g.gauge("lastgood_infra_entries", known, float64(s.Addresses), "table", "address")
 	g.gauge("lastgood_infra_entries", known, float64(s.Pairs), "table", "zone-address")
 	g.gauge("lastgood_infra_entries", known, float64(s.Cuts), "table", "zone")
+	g.gauge("lastgood_infra_entries", known, float64(s.RechecksPlanned), "table", "recheck")
 	const evicted = "Of those, forgotten to make room."
 	g.count("lastgood_infra_evictions_total", evicted, s.EvictedAddresses, "table", "address")
 	g.count("lastgood_infra_evictions_total", evicted, s.EvictedPairs, "table", "zone-address")
 	g.count("lastgood_infra_evictions_total", evicted, s.EvictedCuts, "table", "zone")
+	g.count("lastgood_infra_evictions_total", evicted, s.RecheckEvictions, "table", "recheck")
+	g.count("lastgood_rechecks_postponed_total", "Times that rechecks which were due had to wait, for there were more than may be sent.", s.RecheckBudgetHits)
+	g.count("lastgood_parents_asked_total", "Questions to the parents of zones in trouble, whether others serve them by now.", s.ParentsAsked)
 	g.gauge("lastgood_family_dead", "Whether an address family is avoided because nothing answers over it.", boolean(s.IPv4Dead), "family", "ipv4")
 	g.gauge("lastgood_family_dead", "Whether an address family is avoided because nothing answers over it.", boolean(s.IPv6Dead), "family", "ipv6")
 }

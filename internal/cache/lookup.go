@@ -27,6 +27,10 @@ type Reader struct {
 	// the next Lookup is to find.
 	Alias [dnsname.MaxLen]byte
 
+	// Unasked makes lookups leave no trace: they neither count as asking for what
+	// they find, nor in the statistics, and nothing they find is due.
+	Unasked bool
+
 	buf    []byte
 	stripe uint32 // of the counters, with stripeCount added so that 0 is none
 }
@@ -65,10 +69,16 @@ func (c *Cache) Lookup(r *Reader, now clock.Mono, name dnsname.Name, t wire.Type
 	s := c.store.shard(hash)
 	w := want{tag: uint32(hash), typ: t, now: now, name: name}
 	s.lookup(r, &w)
+	if w.found == 0 {
+		w.hit = Hit{}
+	}
+	if r.Unasked {
+		return w.hit, w.found != 0
+	}
 	n := c.store.stripe(r)
 	if w.found == 0 {
 		n.misses.Add(1)
-		return Hit{}, false
+		return w.hit, false
 	}
 	old := w.hit.State(now) == stale.Stale
 	w.hit.foundAt(&s.slab, w.found, s.slab.asked(w.found, old), now)

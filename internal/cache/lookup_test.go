@@ -35,6 +35,35 @@ func TestPutThenLookup(t *testing.T) {
 	}
 }
 
+// Looking at an entry unasked finds the same, and leaves it as it was.
+func TestUnaskedLeavesNoTrace(t *testing.T) {
+	c := New(Options{Size: 1 << 20})
+	www := name("www.example.")
+	c.Put(at(0), address(www, 100))
+	marks := func() (m uint8) {
+		c.Walk(func(_ *Hit, hits uint8) bool { m = hits; return true })
+		return m
+	}
+	before, counted := marks(), c.Stats()
+	quiet, r := Reader{Unasked: true}, Reader{}
+	now := at(95 * time.Second)
+	for range 3 {
+		if h, ok := c.Lookup(&quiet, now, www, wire.TypeA); !ok || h.Name() != www || h.Due() || h.Claim() {
+			t.Error("not found, or due")
+		}
+		if _, ok := c.Lookup(&quiet, now, name("no.example."), wire.TypeA); ok {
+			t.Error("found what is not there")
+		}
+	}
+	if after := c.Stats(); marks() != before || after.Hits != counted.Hits || after.Misses != counted.Misses {
+		t.Errorf("marks %d, before %d; %+v", marks(), before, after)
+	}
+	c.Lookup(&r, now, www, wire.TypeA)
+	if h, _ := c.Lookup(&r, now, www, wire.TypeA); marks() == before || !h.Due() {
+		t.Error("asking leaves no trace either: the test proves nothing")
+	}
+}
+
 func TestAliasAndNXDomainSpeakForEveryType(t *testing.T) {
 	c := New(Options{Size: 1 << 20})
 	alias, no := name("alias.example."), name("no.example.")

@@ -33,6 +33,7 @@ type attempt struct {
 	fresh  bool       // it began with this attempt
 	dark   bool       // it failed at once, for its zone does
 	again  bool       // and another before it
+	bound  bool       // the chain's limits were looked at
 	cause  *ede.Error // of the failure that is known
 	memory *ede.Error // tells that it is remembered, nil when it just happened
 }
@@ -129,7 +130,40 @@ func (a *attempt) decide(now clock.Mono) stale.Decision {
 	if e := &a.old.Entry; a.has {
 		state = e.State(now)
 	}
-	return a.policy.Decide(now, state, a.Attempt)
+	d := a.policy.Decide(now, state, a.Attempt)
+	if d.Action == stale.Wait && state == stale.Stale && !a.bound {
+		a.bound = true
+		a.limit(now)
+		d = a.policy.Decide(now, state, a.Attempt)
+	}
+	return d
+}
+
+// limit keeps the wait within the limits of all last good answers that make the
+// chain: of the hops before, this one, and those behind it. Where nothing that may
+// be served is behind it, the limits end nothing: there is no whole chain to give.
+func (a *attempt) limit(now clock.Mono) {
+	t := a.t
+	limits := []clock.Mono{a.old.Entry.StaleUntil}
+	ahead := trail{r: t.r, q: &Query{Type: t.q.Type}, job: t.job, have: t.have, unasked: true}
+	for h, n := a.old, len(t.chain); !t.ends(h) && n < t.r.cnameHops; n++ {
+		var state stale.State
+		ahead.name = h.Target
+		if h, state = ahead.known(now); state == stale.Gone {
+			return
+		}
+		if state == stale.Stale {
+			limits = append(limits, h.Entry.StaleUntil)
+		}
+	}
+	for i := range t.chain {
+		if h := &t.chain[i]; h.stale {
+			limits = append(limits, h.Entry.StaleUntil)
+		}
+	}
+	for _, until := range limits {
+		a.Within(until)
+	}
 }
 
 // wait boards the question's flight, unless the attempt is aboard, and waits for
@@ -229,7 +263,7 @@ func (a *attempt) serve(now clock.Mono, refresh bool) Hop {
 	}
 	a.want(now)
 	h.stale, h.told = true, a.policy.TTL(h.Entry.TTL)
-	t.past.add(a)
+	t.past.add(a, now)
 	return h
 }
 

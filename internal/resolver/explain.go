@@ -44,10 +44,10 @@ type explainer struct {
 }
 
 // Explain tells what a client who wants recursion would get now. It sends
-// nothing and starts nothing; the entries that it looks at count as asked for.
+// nothing and starts nothing, and what it looks at does not count as asked for.
 func (r *Resolver) Explain(name dnsname.Name, t wire.Type) Explanation {
 	now := r.clock.Now()
-	e := explainer{now: now, t: trail{r: r, name: name}}
+	e := explainer{now: now, t: trail{r: r, name: name, unasked: true}}
 	e.t.q = &Query{Name: name, Type: t, Arrival: now} // without RD: nothing is prefetched for it
 	if _, local := r.local.find(name, t); t == wire.TypeANY && !local {
 		e.x = Explanation{Outcome: "local", Why: "ANY is answered with one made-up record (RFC 8482)"}
@@ -95,7 +95,7 @@ func (e *explainer) hop() bool {
 	}
 	// What is past its TTL is given now, or when the client has waited: then it
 	// waits for no other hop.
-	t.past.add(a)
+	t.past.add(a, e.now.Add(e.x.Wait))
 	h.stale, h.told = true, a.policy.TTL(h.Entry.TTL)
 	out.TTL = h.told
 	if out.Why == "" {
@@ -107,7 +107,7 @@ func (e *explainer) hop() bool {
 // reason is why a hop is served past its TTL.
 func (e *explainer) reason(a *attempt) string {
 	p := past{}
-	p.add(a)
+	p.add(a, e.now)
 	if a.why() == event.StaleRemember {
 		return "the last attempt failed: " + p.reason()
 	}

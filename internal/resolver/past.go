@@ -23,8 +23,9 @@ type past struct {
 	waited  bool          // it ran out: nothing else is waited for
 }
 
-// add notes a hop. The first that has a cause speaks for the chain.
-func (p *past) add(a *attempt) {
+// add notes a hop that is served at a moment. The first that has a cause speaks
+// for the chain.
+func (p *past) add(a *attempt, at clock.Mono) {
 	if p.hops++; p.hops == 1 || a.old.Entry.Expiry < p.expiry {
 		p.expiry = a.old.Entry.Expiry
 	}
@@ -33,7 +34,7 @@ func (p *past) add(a *attempt) {
 		p.why, p.cause = why, a.cause
 	}
 	if why == event.StaleTimeout && !p.waited {
-		p.waited, p.timeout = true, a.Timeout
+		p.waited, p.timeout = true, min(a.Timeout, max(at.Sub(a.Began), 0))
 	}
 }
 

@@ -24,6 +24,8 @@ type trail struct {
 	have  []cache.Entry // brought by this question's flights: also what may not be cached (TTL 0)
 	tell  []*ede.Error  // to go with the answer
 	past  past          // what is said of hops past their TTL
+
+	unasked bool // it looks only: nobody wants what it finds in the cache
 }
 
 // walk follows the trail to its end. The chain is answered whole or not at all.
@@ -164,6 +166,7 @@ func (t *trail) known(now clock.Mono) (Hop, stale.State) {
 func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 	rd := t.r.readers.Get().(*cache.Reader)
 	defer t.r.readers.Put(rd) // steps are made of copies
+	rd.Unasked = t.unasked
 	state = stale.Gone
 	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type) {
 		if t.r.prefetches != nil && t.q.RD && hit.Due() {

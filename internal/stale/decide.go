@@ -16,7 +16,22 @@ type Attempt struct {
 	Refused bool          // that failure, or the cut's, was REFUSED by all servers
 	Trouble bool          // the cut is suspect or failing
 	Full    bool          // no refresh is admitted now: the cut has just come back
+
+	limit clock.Mono // from which the chain's last good answer is not served any more; 0: not looked at
 }
+
+// Within notes a stale-until of the chain that a client would get without the
+// attempt: the earliest ends the wait.
+func (a *Attempt) Within(until clock.Mono) {
+	if a.limit == 0 || until < a.limit {
+		a.limit = until
+	}
+}
+
+// lastMoment is how long before the limit of its last good answer a client stops
+// waiting for a better one: at the limit there is nothing left to give, timers
+// are late, and the rest of the chain takes a moment.
+const lastMoment = 50 * time.Millisecond
 
 // Action is what a client gets.
 type Action uint8
@@ -57,7 +72,10 @@ func (p *Policy) Decide(now clock.Mono, s State, a Attempt) Decision {
 }
 
 func (p *Policy) decideStale(now clock.Mono, a Attempt) Decision {
-	waited := now >= a.Began.Add(a.Timeout)
+	until := a.Began.Add(a.Timeout)
+	if a.limit != 0 {
+		until = min(until, a.limit.Add(-lastMoment))
+	}
 	switch {
 	case p.RefuseRefused && a.Refused:
 		return Decision{Action: Fail}
@@ -67,10 +85,10 @@ func (p *Policy) decideStale(now clock.Mono, a Attempt) Decision {
 		return Decision{Action: ServeStale, Refresh: now.Sub(a.Failed) >= p.Recheck && !a.Full}
 	case a.Full:
 		return Decision{Action: ServeStale}
-	case waited:
+	case now >= until:
 		return Decision{Action: ServeStale, Refresh: true}
 	}
-	return Decision{Action: Wait, Until: a.Began.Add(a.Timeout)}
+	return Decision{Action: Wait, Until: until}
 }
 
 // Bounds of what is learnt of how long a client should wait. RFC 8767 §5

@@ -1,6 +1,7 @@
 package stale_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -60,6 +61,43 @@ func TestDecide(t *testing.T) {
 		if got := v.p.Decide(v.now, v.state, v.a); got != v.want {
 			t.Errorf("%s: %+v, want %+v", v.what, got, v.want)
 		}
+	}
+}
+
+// Whatever is known, who waits for something better than the last good answer
+// decides again while that may still be served, and no later than the client
+// timeout says; and what may be served by then is served.
+func TestWaitEndsBeforeTheLimit(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	p := stale.Policy{Enabled: true, Recheck: 30 * time.Second}
+	waits, cut := 0, 0
+	for range 10_000 {
+		now := 1000 * second
+		between := func(d time.Duration) time.Duration { return time.Duration(rnd.Int64N(int64(d))) }
+		a := stale.Attempt{Began: now.Add(-between(2 * time.Second)), Timeout: between(2 * time.Second)}
+		limit := now.Add(1 + between(3*time.Second))
+		for range rnd.IntN(3) {
+			a.Within(limit.Add(between(time.Hour)))
+		}
+		a.Within(limit)
+		a.Within(limit.Add(between(time.Second)))
+		d := p.Decide(now, stale.Stale, a)
+		if d.Action == stale.Wait {
+			waits++
+			if end := a.Began.Add(a.Timeout); d.Until > end || d.Until >= limit || d.Until <= now {
+				t.Fatalf("seed %d: %+v, at %v: waits until %v, the client timeout ends at %v, the limit is %v", seed, a, now, d.Until, end, limit)
+			} else if d.Until < end {
+				cut++
+			}
+			d = p.Decide(d.Until, stale.StateOf(d.Until, now, limit), a)
+		}
+		if d.Action != stale.ServeStale || !d.Refresh {
+			t.Fatalf("seed %d: %+v: %+v", seed, a, d)
+		}
+	}
+	if waits < 1000 || cut < 100 || cut > waits*9/10 {
+		t.Errorf("of %d waits %d ended for the limit: the test proves little", waits, cut)
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package config reads lastgood's configuration file.
 //
-// One table, [Options], names every key with its type, default, bounds and
-// help. The parser, the example file, the JSON schema and the manual page all
-// come from it; there is no second list of keys. [Parse] reports every mistake
-// of a file at once, each with its line and a remedy.
+// One table of [Option]s names every key with its type, default, bounds and
+// help. The parser, the example file and the JSON schema all come from it; there
+// is no second list of keys. [Parse] reports every mistake of a file at once,
+// each with its line and a remedy.
 //
 // The package knows nothing of what the values do: packages below app own
 // plain options of their own, which app fills from a [Config]. It opens no

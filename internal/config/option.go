@@ -32,9 +32,6 @@ type Option struct {
 	NotYet bool
 	// Required keys have to be in each item of a list.
 	Required bool
-	// Reload says whether a running server takes up a change without a restart;
-	// in this version none does.
-	Reload bool
 	// RFC names the clause behind the option.
 	RFC string
 	// Help says what the option does, in one or a few sentences.
@@ -46,10 +43,6 @@ type Option struct {
 	check func(string) *problem // of each string; nil without
 	field func(any) any         // the struct that holds the key -> pointer to its field
 }
-
-// Options returns the table in the order of the example file. The caller owns
-// the slice.
-func Options() []Option { return slices.Clone(table) }
 
 // in makes the field function of a row.
 func in[S, F any](at func(*S) *F) func(any) any {

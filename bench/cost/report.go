@@ -3,18 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"lastgood/bench/machine"
 )
 
 // report writes the figures as Markdown, with the machine and the versions.
 func report(ctx context.Context, results []result, rounds, seconds int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# CPU per question\n\n%s, %d cores, %s; %s; %d rounds of %d s, interleaved, servers on core %s, load on core %s.\n\n",
-		cpuModel(), runtime.NumCPU(), runtime.GOOS, versions(ctx), rounds, seconds, serverCore, loadCore)
+		machine.CPU(), runtime.NumCPU(), runtime.GOOS, versions(ctx), rounds, seconds, serverCore, loadCore)
 	b.WriteString("| workload | server | µs/question: least | median | most | of Unbound's median | questions/s (median) | RSS MiB |\n|---|---|---|---|---|---|---|---|\n")
 	for _, w := range workloads {
 		var reference float64
@@ -35,19 +36,6 @@ func report(ctx context.Context, results []result, rounds, seconds int) string {
 		}
 	}
 	return b.String()
-}
-
-func cpuModel() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown CPU"
-	}
-	for line := range strings.Lines(string(data)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(strings.TrimSpace(name), ": \t")
-		}
-	}
-	return "unknown CPU"
 }
 
 func versions(ctx context.Context) string {

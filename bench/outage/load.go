@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // question is one that is asked, and what came of it. Times are since the load began.
@@ -190,7 +192,7 @@ func (g *generator) take(c int, msg []byte, at int64) {
 // rest waits until all questions are answered, or patience has run out for the last.
 func (g *generator) rest(ctx context.Context, patience time.Duration) error {
 	for end := g.now() + patience; g.now() < end && int(g.answered.Load()) < len(g.questions); {
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := machine.Wait(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // group is the runs of one server in one kind of outage, and their figures.
@@ -100,7 +102,7 @@ func (b *bench) head(s *strings.Builder) {
 	if o.kill {
 		title += ", lastgood killed in the middle of it"
 	}
-	fmt.Fprintf(s, "# %s\n\n%s, %d cores, %s; %s. Resolver on core %s, questions, front and authority on core %s.\n\n", title, cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.Version(), resolverCore, loadCore())
+	fmt.Fprintf(s, "# %s\n\n%s, %d cores, %s; %s. Resolver on core %s, questions, front and authority on core %s.\n\n", title, machine.CPU(), runtime.NumCPU(), runtime.GOOS, runtime.Version(), resolverCore, loadCore())
 	fmt.Fprintf(s, "%d questions a second over %d names with TTL %v that enter over %v; outage of %v after %v and up to a TTL more, observed for %v after it; a client's patience %v; seed %d.\n\n",
 		o.rate, o.names, o.ttl, o.enter, o.outage, o.healthy, o.after, o.patience, o.seed)
 	for _, v := range b.found {
@@ -283,17 +285,4 @@ func (b *bench) tail(s *strings.Builder) {
 		}
 		fmt.Fprintf(s, "\n%s, `%s %s`:\n```\n%s```\n", v.name, filepath.Base(v.program), place(strings.Join(v.args, " "), "DIR"), place(conf, "DIR"))
 	}
-}
-
-func cpuModel() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown CPU"
-	}
-	for line := range strings.Lines(string(data)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(strings.TrimSpace(name), ": \t")
-		}
-	}
-	return "unknown CPU"
 }

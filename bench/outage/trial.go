@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // Kinds of outage.
@@ -122,7 +124,7 @@ func ready(ctx context.Context) error {
 				return nil
 			}
 		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := machine.Wait(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -186,7 +188,7 @@ func try(ctx context.Context, o *options, t *trial, dir string) (*record, error)
 
 // outage stops the authority at its time, brings it back, and returns then.
 func (r *record) outage(ctx context.Context, g *generator, l *lab, stop time.Duration) error {
-	if err := wait(ctx, stop-g.now()); err != nil {
+	if err := machine.Wait(ctx, stop-g.now()); err != nil {
 		return err
 	}
 	if err := l.fail(); err != nil {
@@ -194,7 +196,7 @@ func (r *record) outage(ctx context.Context, g *generator, l *lab, stop time.Dur
 	}
 	r.stop = g.now()
 	if r.killed {
-		if err := wait(ctx, stop+r.o.outage/2-g.now()); err != nil {
+		if err := machine.Wait(ctx, stop+r.o.outage/2-g.now()); err != nil {
 			return err
 		}
 		l.resolver.kill()
@@ -204,7 +206,7 @@ func (r *record) outage(ctx context.Context, g *generator, l *lab, stop time.Dur
 		}
 		r.restart = g.now()
 	}
-	if err := wait(ctx, stop+r.o.outage-g.now()); err != nil {
+	if err := machine.Wait(ctx, stop+r.o.outage-g.now()); err != nil {
 		return err
 	}
 	r.back = g.now()

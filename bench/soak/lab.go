@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // Where the lab's resolver is, on loopback.
@@ -65,7 +67,7 @@ func startLab(ctx context.Context, dir, binary, cache string) (*lab, error) {
 		if _, err := l.get("/health/ready"); err == nil {
 			return l, nil
 		}
-		if err := wait(ctx, 100*time.Millisecond); err != nil {
+		if err := machine.Wait(ctx, 100*time.Millisecond); err != nil {
 			break
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 const (
@@ -230,11 +232,11 @@ func (g *generator) warm(ctx context.Context) error {
 	for i := 0; i < len(all); i += batchSize {
 		n, k := min(batchSize, len(all)-i), i
 		g.ask(g.conns[i/batchSize%clients], v, n, func() question { k++; return all[k-1] })
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := machine.Wait(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return wait(ctx, 2*time.Second)
+	return machine.Wait(ctx, 2*time.Second)
 }
 
 // What a rate must keep to count as within the capacity.
@@ -268,21 +270,21 @@ func (g *generator) capacity(ctx context.Context) (float64, error) {
 		}
 	}
 	g.setRate(0)
-	return good, wait(ctx, time.Second)
+	return good, machine.Wait(ctx, time.Second)
 }
 
 func (g *generator) sustains(ctx context.Context, rate float64) (bool, error) {
 	g.setRate(rate)
-	if err := wait(ctx, time.Second); err != nil { // the queues settle
+	if err := machine.Wait(ctx, time.Second); err != nil { // the queues settle
 		return false, err
 	}
 	before, behind, asked := g.latencies(), g.behind.Load(), g.asked.Load()
-	if err := wait(ctx, probe); err != nil {
+	if err := machine.Wait(ctx, probe); err != nil {
 		return false, err
 	}
 	behind, asked = g.behind.Load()-behind, g.asked.Load()-asked
 	g.setRate(0)
-	if err := wait(ctx, 500*time.Millisecond); err != nil {
+	if err := machine.Wait(ctx, 500*time.Millisecond); err != nil {
 		return false, err
 	}
 	after := g.latencies()

@@ -16,7 +16,6 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // options are the flags.
@@ -146,14 +145,4 @@ func measure(ctx context.Context, o *options, l *lab, g *generator) (float64, er
 		return 0, err
 	}
 	return found, l.faultsOff(ctx)
-}
-
-// wait sleeps unless ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

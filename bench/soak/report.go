@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // line is a sample for people who watch.
@@ -35,7 +37,7 @@ func (r *record) markdown(verdicts []verdict, out string) string {
 	var b strings.Builder
 	end, first := &r.samples[len(r.samples)-1], &r.samples[0]
 	fmt.Fprintf(&b, "# Soak\n\n%s, %d cores; %s; %.1f min, seed %d, cache %s; %d faults; at %.0f questions/s",
-		cpuModel(), runtime.NumCPU(), runtime.Version(), r.o.minutes, r.o.seed, r.o.cache, len(r.plan), r.rate)
+		machine.CPU(), runtime.NumCPU(), runtime.Version(), r.o.minutes, r.o.seed, r.o.cache, len(r.plan), r.rate)
 	if r.capacity > 0 {
 		fmt.Fprintf(&b, ", %.0f %% of the capacity measured before (%.0f)", 100*r.o.share, r.capacity)
 	}
@@ -100,17 +102,4 @@ func (r *record) csv() string {
 			all.quantile(0.5).Microseconds(), all.quantile(0.99).Microseconds())
 	}
 	return b.String()
-}
-
-func cpuModel() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown CPU"
-	}
-	for line := range strings.Lines(string(data)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.TrimLeft(strings.TrimSpace(name), ": \t")
-		}
-	}
-	return "unknown CPU"
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // record is what a soak showed.
@@ -39,7 +41,7 @@ func (r *record) steady(ctx context.Context, l *lab, g *generator) error {
 	g.setRate(r.rate)
 	done, sampled := time.Duration(0), time.Duration(0)
 	for done < length {
-		if err := wait(ctx, faultEvery); err != nil {
+		if err := machine.Wait(ctx, faultEvery); err != nil {
 			return err
 		}
 		now := time.Since(r.began)
@@ -82,7 +84,7 @@ func (s *sample) since(last *sample) {
 
 // rest waits until what was under way has ended, and takes the last sample.
 func (r *record) rest(ctx context.Context, l *lab, g *generator) error {
-	if err := wait(ctx, patience+2*sweeps); err != nil { // what is lost is known then
+	if err := machine.Wait(ctx, patience+2*sweeps); err != nil { // what is lost is known then
 		return err
 	}
 	end := time.Now().Add(restFor)
@@ -98,7 +100,7 @@ func (r *record) rest(ctx context.Context, l *lab, g *generator) error {
 			g.mu.Unlock()
 			return nil
 		}
-		if err := wait(ctx, sampleEvery); err != nil {
+		if err := machine.Wait(ctx, sampleEvery); err != nil {
 			return err
 		}
 	}

@@ -65,6 +65,9 @@
 //	zone ZONE FILE|none [SERVER]   replace the data of a zone now; no delegation is made up
 //	flush NAME TYPE|all COUNT      take so many entries out of the cache
 //	restart [kill]                 stop the app, or kill it, and start it again
+//	suspend D                      the resolver's machine sleeps for so long, at once: its
+//	                               clocks go on, its timers and the world stand still
+//	set-clock D                    its time of day is set forward, with - back
 //	outage NAME blackhole|refuse D the machine, or the process on it, is dead for so long
 //	partition NAME / heal NAME     nothing passes between the resolver and NAME
 //	link NAME [latency=] [jitter=] [loss=] [mtu=]

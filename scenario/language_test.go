@@ -63,6 +63,8 @@ func TestFailuresNameTheirLine(t *testing.T) {
 		{oneServer + "flush www.example.\n", "f:3: want: flush NAME TYPE|all COUNT"},
 		{ask + "flush www.example. A 2\n", "f:4: want 2 entries flushed, got 1"},
 		{ask + "restart now\n", "f:4: want: restart [kill]"},
+		{ask + "suspend -1h\n", "f:4: nothing sleeps backwards"},
+		{ask + "set-clock\n", "f:4: want: set-clock DURATION"},
 		{oneServer + "reply ns1.example. www.example. A\n  ede x\nask www.example. A\n", "f:4: want ede CODE [TEXT]"},
 		{ask + "  option nsid\n", "f:4: want option nsid, got none"},
 		{ask + "  took 1s\n", "f:4: want a reply after 1s"},

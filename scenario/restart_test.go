@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/wire"
@@ -88,4 +90,34 @@ func (w *world) doFlush(st *step) error {
 		t = wire.Type(n)
 	}
 	return number("entries flushed", w.app.Cache().Flush(name, t), st.words[2])
+}
+
+// doSuspend lets the resolver's machine sleep, at once: its clocks go on, its
+// timers and the rest of the world stand still.
+func (w *world) doSuspend(st *step) error {
+	d, err := st.duration()
+	if err == nil && d < 0 {
+		err = errors.New("nothing sleeps backwards")
+	}
+	w.shift.Suspend(max(d, 0))
+	return err
+}
+
+// doSetClock sets the time of day of the resolver's machine forward, or back.
+func (w *world) doSetClock(st *step) error {
+	d, err := st.duration()
+	w.shift.Step(d)
+	return err
+}
+
+// duration reads the only word of a statement.
+func (st *step) duration() (time.Duration, error) {
+	if err := st.want(1, "DURATION"); err != nil {
+		return 0, err
+	}
+	d, err := duration(strings.TrimPrefix(st.words[0], "-"))
+	if strings.HasPrefix(st.words[0], "-") {
+		d = -d
+	}
+	return d, err
 }

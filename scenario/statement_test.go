@@ -51,6 +51,8 @@ var statements = map[string]statement{ // constant in effect
 	"zone":      {noBlock, true, (*world).doZone},
 	"flush":     {noBlock, true, (*world).doFlush},
 	"restart":   {noBlock, true, (*world).doRestart},
+	"suspend":   {noBlock, true, (*world).doSuspend},
+	"set-clock": {noBlock, true, (*world).doSetClock},
 	"outage":    {noBlock, true, (*world).doOutage},
 	"partition": {noBlock, true, (*world).doPartition},
 	"heal":      {noBlock, true, (*world).doHeal},

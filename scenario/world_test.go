@@ -13,6 +13,7 @@ import (
 
 	"lastgood/internal/app"
 	"lastgood/internal/cache"
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/simauth"
 	"lastgood/internal/simnet"
@@ -46,9 +47,10 @@ type world struct {
 	servers []*server
 	clients map[netip.Addr]*simnet.Host
 	hints   []cache.NameServer
-	config  []string // KEY=VALUE
-	app     *app.App // nil before the first question
-	state   string   // the app's directory, "$STATE" in the configuration; outlives it
+	config  []string    // KEY=VALUE
+	app     *app.App    // nil before the first question
+	shift   clock.Shift // of the resolver's machine
+	state   string      // the app's directory, "$STATE" in the configuration; outlives it
 
 	conns   map[string]*conn
 	pending []*pending

@@ -31,9 +31,10 @@ type Options struct {
 	Log    *slog.Logger
 	Events event.Sink // hears everything that happens, besides the log
 
-	// The network, for simulations; the system's when nil.
+	// The network and the clock, for simulations; the system's when nil.
 	Upstream upstream.Network
 	Listen   listener.Network
+	Clock    *clock.Clock
 
 	Hints []cache.NameServer // in place of the configuration's root hints
 	Seed  uint64             // of server choice and hashing; 0 takes a random one
@@ -79,7 +80,10 @@ func (m Mistake) Unwrap() error { return m.Err }
 // New builds an App. Nothing runs and no address is opened before Start. Its
 // error is a [Mistake].
 func New(o Options) (*App, error) {
-	a := &App{o: o, clock: clock.New(), failed: make(chan error, 4)}
+	a := &App{o: o, clock: o.Clock, failed: make(chan error, 4)}
+	if a.clock == nil {
+		a.clock = clock.New()
+	}
 	if err := a.build(); err != nil {
 		return nil, Mistake{err}
 	}

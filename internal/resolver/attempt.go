@@ -34,6 +34,7 @@ type attempt struct {
 	dark   bool       // it failed at once, for its zone does
 	again  bool       // and another before it
 	bound  bool       // the chain's limits were looked at
+	final  bool       // the cache was looked into again, or nobody is there to be answered
 	cause  *ede.Error // of the failure that is known
 	memory *ede.Error // tells that it is remembered, nil when it just happened
 }
@@ -41,17 +42,41 @@ type attempt struct {
 // attempt begins one. The state is what the last good answer is.
 func (t *trail) attempt(now clock.Mono, old Hop, state stale.State) *attempt {
 	a := &attempt{t: t, policy: t.r.stale.For(t.name)}
-	if state == stale.Stale {
-		if p := t.r.stale.For(old.Entry.Name); p.Enabled && t.takesStale() {
-			a.old, a.has, a.policy = old, true, p
-		}
-	}
-	if a.has {
+	if a.take(old, state); a.has {
 		a.look(now)
 	} else {
 		a.remember(now)
 	}
 	return a
+}
+
+// take makes something the attempt's last good answer, if it may be given here.
+func (a *attempt) take(old Hop, state stale.State) {
+	if state != stale.Stale {
+		return
+	}
+	if p := a.t.r.stale.For(old.Entry.Name); p.Enabled && a.t.takesStale() {
+		a.old, a.has, a.policy = old, true, p
+	}
+}
+
+// lastLook looks into the cache again, once, before an attempt fails that waited
+// for its flight: a snapshot that is being loaded, or another question, may have
+// brought what speaks for the name. It gives the hop when that is fresh; what is
+// past its TTL becomes the last good answer (has), about which is to be decided.
+func (a *attempt) lastLook(now clock.Mono) (Hop, bool) {
+	if a.final || a.flight == nil {
+		return Hop{}, false
+	}
+	a.final, a.has = true, false
+	h, state := a.t.known(now)
+	if state == stale.Fresh {
+		return h, true
+	}
+	if a.take(h, state); a.has {
+		a.trouble(now)
+	}
+	return h, a.has
 }
 
 // takesStale tells whether whoever asks may be given what is stale.
@@ -241,7 +266,7 @@ func (a *attempt) unflown(err error) {
 		return
 	case errors.Is(err, errDeadline), errors.Is(err, iterator.ErrLoop), errors.Is(err, errTooManyFlights):
 	default:
-		a.has = false
+		a.has, a.final = false, true
 	}
 	a.Ended, a.Refused, a.memory = true, false, nil
 	a.cause = a.t.r.unflown(err)

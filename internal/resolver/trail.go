@@ -107,7 +107,13 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 				return h, nil
 			}
 		default:
-			return Hop{}, a.fail(now)
+			h, found := a.lastLook(now)
+			if !found {
+				return Hop{}, a.fail(now)
+			}
+			if !a.has {
+				return h, nil
+			}
 		}
 		now = t.r.clock.Now()
 	}

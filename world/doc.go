@@ -13,9 +13,9 @@
 // bubble. Nothing that happens is chosen while playing except as a function of
 // the seed and the moment, so that a plan plays alike each time; what is left to
 // the scheduler is the order of things that happen at one instant, and hear and
-// filter keep instants apart. TestReplay says how well that works: a busy machine
-// may preempt a goroutine at the wrong moment, and then a world in a hundred or so
-// goes another way.
+// filter keep instants apart. TestReplay says how well that works: of twenty worlds
+// or so, one has flights that wait for the same thing and go on at one instant, and
+// then goes now one way, now another.
 //
 // # What is true
 //

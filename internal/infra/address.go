@@ -24,7 +24,7 @@ const (
 	lossWeight     = 1.0 / 16
 	lossAtOnce     = 3                // losses that one reply may prove
 	lossOutage     = 5 * time.Second  // a silence so long says nothing of what is usual
-	sampleMost     = time.Minute      // nobody waits so long: the machine slept, and that is no measure
+	sampleMost     = time.Minute      // nobody waits longer: the machine slept, and that is no measure
 	sampleLasts    = 10 * time.Second // a measurement so old yields to one that is much shorter
 )
 
@@ -96,7 +96,7 @@ func (a *address) hear(now clock.Mono, rtt time.Duration) {
 	a.down, a.downSince, a.downText = false, 0, ""
 	a.probeAt, a.probeGap = 0, 0
 	a.muteCause, a.revisited = nil, 0
-	if rtt > 0 && rtt < sampleMost {
+	if rtt > 0 && rtt <= sampleMost {
 		a.sample(now, rtt)
 	}
 }

@@ -248,12 +248,18 @@ func (c *cutState) askParent(now clock.Mono) bool {
 }
 
 // Turn takes the turn of asking the servers of a cut in trouble, which somebody
-// can do without, whether they are back: one a second.
+// can do without, whether they are back: one a second, and for all cuts together
+// out of the budget of the rechecks.
 func (i *Infra) Turn(now clock.Mono, cut dnsname.Name) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c := i.cut(cut)
 	if c.turn != 0 && now.Sub(c.turn) < recheckFirst {
+		return false
+	}
+	i.plan.refill(now, i.network.offline(now))
+	if !i.plan.budget.take() {
+		i.counts.RecheckBudgetHits++
 		return false
 	}
 	c.turn = now

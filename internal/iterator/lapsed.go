@@ -71,7 +71,8 @@ func (t *task) shorten(r *Result) {
 
 // askBehind asks one of the servers of a cut in trouble for a delegation of
 // theirs, once a second for all who want one. Nobody waits for it: what it learns
-// is for the next. It takes no longer than a check.
+// is for the next. It takes no longer than a check, and how many are under way is
+// bounded by that and by the budget of rechecks, which it takes its turn from.
 func (it *Iterator) askBehind(s *seat, cut dnsname.Name) {
 	now := it.clock.Now()
 	if len(s.servers) == 0 || !it.infra.Turn(now, s.cut) {

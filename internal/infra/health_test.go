@@ -9,6 +9,8 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/wire"
 )
 
 const sec = clock.Mono(time.Second)
@@ -154,11 +156,12 @@ func TestTroubleAllocatesNothing(t *testing.T) {
 }
 
 // The own network is down when three addresses and more were asked, none was
-// heard for three seconds, and until anybody is.
+// heard for three seconds, nor was somebody else within one more, and until
+// anybody is.
 func TestOffline(t *testing.T) {
 	for _, c := range []struct {
 		addrs int
-		after time.Duration
+		after time.Duration // the last question, since the first
 		want  bool
 	}{{3, 3 * time.Second, true}, {3, 3*time.Second - 1, false}, {2, time.Hour, false}, {20, 3 * time.Second, true}} {
 		i := fresh(Options{})
@@ -167,11 +170,22 @@ func TestOffline(t *testing.T) {
 		for n := range 100 {
 			i.Sent(start.Add(time.Duration(n)), addr(n%c.addrs))
 		}
-		since, off := i.Offline(start.Add(c.after))
+		now := start.Add(c.after)
+		due, next := i.Rechecks(now)
+		if len(due) == 1 != c.want || c.want && next != now.Add(time.Second) || c.addrs == 3 && !c.want && next < start.Add(3*time.Second) {
+			t.Errorf("%+v: %+v, next %v", c, due, next)
+		}
+		if _, off := i.Offline(now.Add(time.Second - 1)); off {
+			t.Errorf("%+v: before somebody else had time to answer", c)
+		}
+		since, off := i.Offline(now.Add(time.Second))
 		if off != c.want || off && since != start {
 			t.Errorf("%+v: %v, %v", c, since, off)
 		}
-		i.Answered(start.Add(c.after), addr(50), 0)
+		if due, _ := i.Rechecks(now.Add(time.Second)); len(due) > 0 && c.want {
+			t.Errorf("%+v: again %+v", c, due)
+		}
+		i.Answered(now.Add(time.Second), addr(50), 0)
 		if _, off := i.Offline(start.Add(time.Hour)); off {
 			t.Errorf("%+v: after a reply", c)
 		}
@@ -181,14 +195,83 @@ func TestOffline(t *testing.T) {
 		i.Sent(sec, addr(n))
 		i.Unreachable(sec, addr(n), "connection refused", false) // somebody says so
 	}
+	i.Rechecks(9 * sec)
 	if _, off := i.Offline(10 * sec); off {
 		t.Error("offline, though servers refuse")
 	}
 	for n := range 3 {
 		i.Unreachable(sec, addr(n), "no route", true)
 	}
+	i.Rechecks(9 * sec)
 	if _, off := i.Offline(10 * sec); !off {
 		t.Error("online without a route")
+	}
+}
+
+// Who is asked before the own network is said to be down: a server of the root,
+// else the one that was heard last, not those that were asked already; when none
+// is known, whoever asks finds one. What was silent before tells nothing new.
+func TestBystander(t *testing.T) {
+	other := dnsname.MustParse("other.")
+	i := fresh(Options{})
+	now := sec
+	useful := func(n int, cut dnsname.Name) {
+		answered(i, now, addr(n), 10*ms)
+		i.Useful(now, cut, addr(n))
+		now = now.Add(time.Second)
+	}
+	silence := func() (due []Recheck) {
+		for n := range 4 {
+			fallSilent(i, now, addr(n), 3)
+		}
+		now = now.Add(3 * time.Second)
+		due, _ = i.Rechecks(now)
+		return due
+	}
+	ask := func(want Recheck) {
+		t.Helper()
+		due := silence()
+		if len(due) != 1 || due[0].Server != want.Server || due[0].Cut != want.Cut || due[0].Question != (event.Question{Name: want.Cut, Type: wire.TypeNS}) {
+			t.Fatalf("%+v, want %+v", due, want)
+		}
+		if now = now.Add(10 * ms); want.Server.Addr.IsValid() {
+			i.Answered(now, want.Server.Addr, 10*ms)
+		} else {
+			i.Answered(now, addr(99), 10*ms)
+		}
+		for n := range 4 {
+			i.Answered(now, addr(n), 10*ms)
+		}
+	}
+	ask(Recheck{Cut: dnsname.Root})
+	for n := range 4 {
+		useful(n, zone)
+	}
+	ask(Recheck{Cut: dnsname.Root})
+	useful(11, zone)
+	ask(Recheck{Cut: zone, Server: Candidate{Addr: addr(11)}})
+	useful(10, other)
+	useful(11, zone)
+	ask(Recheck{Cut: other, Server: Candidate{Addr: addr(10)}})
+	useful(12, dnsname.Root)
+	useful(13, other)
+	now = now.Add(time.Minute)
+	ask(Recheck{Cut: dnsname.Root, Server: Candidate{Addr: addr(12)}})
+	now = now.Add(time.Minute)
+	silence()
+	now = now.Add(10 * ms)
+	i.Answered(now, addr(12), 10*ms)
+	silence() // began within the same silence
+	now = now.Add(10 * ms)
+	i.Answered(now, addr(12), 10*ms)
+	for range 8 {
+		if due := silence(); len(due) != 0 {
+			t.Fatalf("asked %+v for what was silent already", due)
+		}
+	}
+	now = now.Add(offlineDoubts)
+	if due := silence(); len(due) != 1 {
+		t.Errorf("asked %+v for a long silence of all", due)
 	}
 }
 

@@ -114,8 +114,9 @@ func (i *Infra) address(addr netip.AddrPort) *address {
 func (i *Infra) Sent(now clock.Mono, addr netip.AddrPort) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.address(addr).send(now)
-	i.network.ask(now, addr)
+	a := i.address(addr)
+	a.send(now)
+	i.network.ask(now, a)
 	i.counts.Sent++
 }
 
@@ -127,7 +128,7 @@ func (i *Infra) Answered(now clock.Mono, addr netip.AddrPort, rtt time.Duration)
 	defer i.mu.Unlock()
 	i.address(addr).hear(now, rtt)
 	i.family(addr).hear(now)
-	i.network.hear()
+	i.network.hear(now)
 	i.counts.Answered++
 }
 
@@ -167,7 +168,7 @@ func (i *Infra) Unreachable(now clock.Mono, addr netip.AddrPort, text string, no
 	}
 	i.counts.Unreachable++
 	if noRoute {
-		i.network.ask(now, addr)
+		i.network.ask(now, a)
 		i.family(addr).fail(now, a.addr.Addr(), true)
 	} else {
 		i.network.spare(addr)

@@ -179,13 +179,17 @@ func (t *target) feed(w *Want, host dnsname.Name, r *rand.Rand) {
 // it keeps in trouble was wanted in the last 5 s; when nobody asks for it the
 // time doubles to 30 s, and after 5 min it is forgotten. All together are asked
 // 200 times a second, 5 when the own network is down: those that are wanted most
-// before others, which wait for up to a minute longer.
+// before others, which wait for up to a minute longer. When nobody answers any
+// more, one who was not asked yet is asked too; see [Infra.Offline].
 func (i *Infra) Rechecks(now clock.Mono) (due []Recheck, next clock.Mono) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	p := &i.plan
 	p.refill(now, i.network.offline(now))
 	p.wake(now)
+	if r, ok := i.askBystander(now); ok {
+		due = append(due, r)
+	}
 	for len(p.ready) > 0 {
 		t := p.ready[0]
 		w := i.nextQuestion(now, t)
@@ -209,6 +213,9 @@ func (i *Infra) Rechecks(now clock.Mono) (due []Recheck, next clock.Mono) {
 		p.fix(t)
 	}
 	next, _ = p.soonest(now)
+	if at := i.network.next(now); at != 0 && (next == 0 || at < next) {
+		next = at
+	}
 	return due, next
 }
 

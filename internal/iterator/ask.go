@@ -292,6 +292,9 @@ func (t *task) useful(y *try, v *verdict) {
 	t.current = nil
 	t.reply = v
 	t.via = t.via || slices.Contains(t.targets.old, y.Addr)
+	if t.borrowed(v) {
+		return // the server has nothing better either: that ends nobody's failure
+	}
 	if t.it.infra.Useful(now, t.place.cut, y.Addr) {
 		t.it.events.Emit(event.CutHealth{At: now, Cut: t.place.cut})
 	}

@@ -32,7 +32,11 @@ func (it *Iterator) Recheck(ctx context.Context, r infra.Recheck) Result {
 		return it.recheckByResolving(ctx, r)
 	}
 	t := it.newTask(Request{Name: r.Question.Name, Type: r.Question.Type, Budget: NewBudget(recheckTries, recheckBytes)})
-	t.sitDown(it.seat(t.now(), r.Cut), r)
+	s := it.seat(t.now(), r.Cut)
+	if !s.way(&r.Server) {
+		return Result{Failure: &ede.Error{Code: ede.Other, ID: "NOWY", Text: r.Server.Addr.String() + " does not serve " + r.Cut.String()}, Ours: true}
+	}
+	t.sitDown(s, r)
 	y := &try{Choice: infra.Choice{Candidate: r.Server, Why: event.ReasonProbe}, Question: r.Question, zone: r.Cut, sent: t.now()}
 	_, troubled := it.Trouble(y.sent, r.Cut)
 	q := t.query(y)
@@ -52,9 +56,26 @@ func (it *Iterator) Recheck(ctx context.Context, r infra.Recheck) Result {
 	_, still := it.Trouble(now, r.Cut)
 	it.infra.Rechecked(e.Outcome)
 	it.events.Emit(event.Rechecked{
-		At: now, Cut: r.Cut, Server: y.Addr, Question: r.Question, Outcome: e.Outcome, RTT: e.RTT, Recovered: troubled && !still,
+		At: now, Cut: r.Cut, Server: y.Addr, Question: r.Question, Outcome: e.Outcome, RTT: e.RTT,
+		Recovered: v != nil && troubled && !still, // who hears nothing has seen another's recovery
 	})
 	return t.result
+}
+
+// way fills in how a server is asked that only its address is known of: whoever
+// is configured to be asked over TLS is never asked in the clear. False when
+// nobody configured it.
+func (s *seat) way(c *infra.Candidate) bool {
+	if s.zone == nil || c.TCP {
+		return true
+	}
+	for i := range s.servers {
+		if have := &s.servers[i]; have.Addr == c.Addr {
+			c.TCP, c.TLS = have.TCP, have.TLS
+			return true
+		}
+	}
+	return false
 }
 
 // sitDown puts a task that sends one question only to its place.
@@ -148,6 +169,7 @@ func (it *Iterator) recheckByResolving(ctx context.Context, r infra.Recheck) Res
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*recheckWaits)
 	defer cancel()
+	_, troubled := it.Trouble(t.now(), r.Cut)
 	res := t.run(ctx)
 	if !r.Parent {
 		outcome := event.Answer
@@ -155,8 +177,11 @@ func (it *Iterator) recheckByResolving(ctx context.Context, r infra.Recheck) Res
 			outcome = event.Timeout
 		}
 		now := it.clock.Now()
+		_, still := it.Trouble(now, r.Cut)
 		it.infra.Rechecked(outcome)
-		it.events.Emit(event.Rechecked{At: now, Cut: r.Cut, Question: r.Question, Outcome: outcome, Recovered: res.Failure == nil})
+		it.events.Emit(event.Rechecked{
+			At: now, Cut: r.Cut, Question: r.Question, Outcome: outcome, Recovered: res.Failure == nil && troubled && !still,
+		})
 	}
 	return res
 }

@@ -15,6 +15,7 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
@@ -61,6 +62,7 @@ type reply struct {
 	aa, ra                        bool
 	answer, authority, additional []rrset.Set
 	class                         wire.Class
+	stale                         bool // it says that it is (EDE 3)
 }
 
 func n(s string) dnsname.Name { return dnsname.MustParse(s) }
@@ -263,6 +265,9 @@ func (r *reply) view(t testing.TB, q Query) wire.View {
 				b.Record(wire.Section(s+1), set.Name, wire.TypeRRSIG, class, set.TTL, rd)
 			}
 		}
+	}
+	if r.stale {
+		b.OPT(wire.EDNS{UDPSize: 1232, Options: wire.AppendEDE(nil, uint16(ede.StaleAnswer), "")}, r.rcode)
 	}
 	v, err := wire.Read(b.Bytes())
 	if err != nil {

@@ -123,6 +123,31 @@ func TestWhatMakesACutFailing(t *testing.T) {
 	}
 }
 
+// Anybody can delegate a zone to the servers of the zone above, which know nothing
+// of it. That these were asked for it already, when the zone above is asked again, is
+// no failure of theirs as the servers of that.
+func TestLameZoneFailsNoParent(t *testing.T) {
+	text := strings.Replace(small, "glueless.com.  ", "lame.com. 3600 NS a.gtld.net.\nglueless.com.  ", 1)
+	for _, mode := range []Mode{Relaxed, Off} {
+		in(t, text, func(t *testing.T, w *world) {
+			w.opts.Minimise = mode
+			w.start()
+			for i := range 4 {
+				if got := w.resolve(fmt.Sprintf("n%d.lame.com.", i), "A"); got.Failure == nil {
+					t.Fatalf("got %s", show(got))
+				}
+				if failing(w, "com.") {
+					t.Fatalf("mode %d: com. is failing after %d names of lame.com.", mode, i+1)
+				}
+				time.Sleep(31 * time.Second) // so that the parent is asked again
+			}
+			if !failing(w, "lame.com.") {
+				t.Errorf("mode %d: lame.com. is not failing", mode)
+			}
+		})
+	}
+}
+
 // So many silent servers that time runs out before the tries do: the cut is
 // failing all the same, and its parent is asked the next time.
 func TestDeadlineFailsASilentCut(t *testing.T) {

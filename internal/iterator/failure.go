@@ -18,6 +18,7 @@ const maxFailures = 64
 
 // failure is a try that brought nothing useful.
 type failure struct {
+	cut     dnsname.Name // whose server it was asked as
 	host    dnsname.Name
 	addr    netip.AddrPort
 	asked   event.Question
@@ -35,7 +36,7 @@ func (t *task) failed(y *try, outcome event.Outcome, text string) {
 		return c.Addr == y.Addr && !c.TCP
 	})
 	if len(t.failures) < maxFailures {
-		t.failures = append(t.failures, failure{y.Host, y.Addr, y.Question, outcome, text, y.lives || other, other, y.untrusted})
+		t.failures = append(t.failures, failure{y.zone, y.Host, y.Addr, y.Question, outcome, text, y.lives || other, other, y.untrusted})
 	}
 	if outcome == event.Budget {
 		t.unsent()
@@ -273,7 +274,7 @@ func (t *task) failCut() state {
 // they moved. Silence counts only of servers that nothing at all is heard from:
 // else it is this question that they do not like, and nobody's failure.
 func (t *task) report(cause *ede.Error) {
-	if len(t.failures) == 0 && t.targets.hindered {
+	if len(t.failures) == 0 && (t.targets.hindered || t.askedElsewhere() && !t.silentHere()) {
 		return // nobody of the cut was asked, for reasons of ours
 	}
 	now, began := t.now(), false
@@ -293,6 +294,18 @@ func (t *task) report(cause *ede.Error) {
 	if began {
 		t.it.events.Emit(event.CutHealth{At: now, Cut: t.place.cut, Failing: true, Cause: cause})
 	}
+}
+
+// askedElsewhere tells whether a server here was left out since it was asked this
+// question already, and as a server of other cuts only. What it said as such, lame
+// for a zone that somebody delegated to it, this cut is not to blame for.
+func (t *task) askedElsewhere() bool {
+	here := func(f failure) bool { return f.cut == t.place.cut }
+	left := func(x infra.Tries) bool {
+		return (x.Done || x.N >= infra.MaxTries) &&
+			slices.ContainsFunc(t.targets.cands, func(c infra.Candidate) bool { return c.Addr == x.Addr && c.TCP == x.TCP })
+	}
+	return !slices.ContainsFunc(t.overall, here) && slices.ContainsFunc(t.tries, left)
 }
 
 // local tells whether queries were not sent for want of something of our own.

@@ -103,7 +103,7 @@ func (a *App) saveSnapshot() {
 		return
 	}
 	now, wall := a.clock.Now(), a.clock.Wall()
-	h := cache.SnapshotHeader{Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(a.infra.Memory(), now, wall)}
+	h := cache.SnapshotHeader{Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(memory{a.infra.Memory(), a.infra.SilentServers(now)}, instants{now, wall})}
 	var entries int
 	var size counter
 	err := durable.WriteFile(a.o.Snapshot, 0o600, func(w io.Writer) (err error) {
@@ -187,7 +187,9 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	report, err = a.cache.ReadSnapshot(&endingReader{ctx, f}, now, wall, cache.SnapshotHeader{
 		Zones: a.snapshots.said.fingerprints(wall),
 		Restore: func(memory []byte, about *cache.LoadReport) {
-			a.infra.Restore(decodeMemory(memory, about, now, wall))
+			m := decodeMemory(memory, about, instants{now, wall})
+			a.infra.Restore(m.cuts)
+			a.infra.RestoreSilent(now, m.servers)
 		},
 	})
 	return report, a.clock.Now().Sub(now), err

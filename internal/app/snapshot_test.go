@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -413,29 +414,35 @@ func TestMemoryOutlivesRestart(t *testing.T) {
 		{Cut: dnsname.MustParse("refused.example."), Failing: true, Refused: true, Cause: ede.Error{Code: ede.NetworkError}, Since: now},
 		{Cut: dnsname.MustParse("fine.example."), Samples: []time.Duration{3 * time.Microsecond}},
 	}
-	b := encodeMemory(list, now, wall)
+	servers := []infra.SilentServer{
+		{Addr: netip.MustParseAddrPort("192.0.2.1:53"), Since: now.Add(-time.Second)},
+		{Addr: netip.MustParseAddrPort("[2001:db8::1]:853"), Unreachable: "connection refused", Since: now},
+	}
+	b := encodeMemory(memory{list, servers}, instants{now, wall})
 	later := clock.Mono(time.Second)
-	got := decodeMemory(b, &cache.LoadReport{Elapsed: 5 * time.Minute}, later, wall.Add(5*time.Minute))
-	want := slices.Clone(list)
-	want[0].Since, want[1].Since = later.Add(-6*time.Minute), later.Add(-5*time.Minute)
+	got := decodeMemory(b, &cache.LoadReport{Elapsed: 4 * time.Minute}, instants{later, wall.Add(4 * time.Minute)})
+	want := memory{slices.Clone(list), slices.Clone(servers)}
+	want.cuts[0].Since, want.cuts[1].Since = later.Add(-5*time.Minute), later.Add(-4*time.Minute)
+	want.servers[0].Since, want.servers[1].Since = later.Add(-4*time.Minute-time.Second), later.Add(-4*time.Minute)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	for what, about := range map[string]*cache.LoadReport{"long ago": {Elapsed: time.Hour}, "the clock was set back": {Backwards: true}} {
-		got := decodeMemory(b, about, later, wall)
-		if len(got) != 3 || got[0].Failing || got[1].Failing || len(got[0].Samples) != 2 {
+	for what, about := range map[string]*cache.LoadReport{"long ago": {Elapsed: 5 * time.Minute}, "the clock was set back": {Backwards: true}} {
+		got := decodeMemory(b, about, instants{later, wall})
+		if len(got.cuts) != 3 || got.cuts[0].Failing || got.cuts[1].Failing || len(got.cuts[0].Samples) != 2 || len(got.servers) > 0 {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
-	for _, bad := range []string{"", "x", `[{"z":"..","s":[1]}]`, `{}`} {
-		if got := decodeMemory([]byte(bad), &cache.LoadReport{}, later, wall); len(got) != 0 {
-			t.Errorf("%q: %+v", bad, got)
+	for _, bad := range []string{"", "x", `{"z":"..","s":[1]}`, `[{"z":"example.","s":[1]}]`, `{}`, `{"a":"x:53"}`, strings.Repeat("{}", keptMost) + `{"z":"example."}`} {
+		if got := decodeMemory([]byte(bad), &cache.LoadReport{}, instants{later, wall}); len(got.cuts)+len(got.servers) != 0 {
+			t.Errorf("%.30q: %+v", bad, got)
 		}
 	}
 	// In a whole app.
 	file := filepath.Join(t.TempDir(), "cache.snapshot")
 	k := startKeeping(t, file, "")
 	k.infra.Restore(list)
+	k.infra.RestoreSilent(k.clock.Now(), servers)
 	k.stop(t)
 	k = startKeeping(t, file, `stub: [{zone: refused.example., servers: ["192.0.2.1"]}]`)
 	defer k.stop(t)
@@ -445,5 +452,8 @@ func TestMemoryOutlivesRestart(t *testing.T) {
 	}
 	if _, known := failing["\x07refused\x07example\x00"]; known || !failing[odd] || len(failing) != 2 {
 		t.Errorf("after a restart: %v", failing)
+	}
+	if silent := k.infra.SilentServers(k.clock.Now()); len(silent) != 2 {
+		t.Errorf("silent after a restart: %v", silent)
 	}
 }

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"lastgood/internal/cache"
@@ -12,14 +14,29 @@ import (
 )
 
 // rememberFailing is how long after a snapshot was saved it still speaks of
-// failing zones. Who comes back later finds out anew.
-const rememberFailing = 10 * time.Minute
+// failing zones and silent servers: as long as a failure may be remembered (RFC
+// 9520 §3.2). Who comes back later finds out anew.
+const rememberFailing = 5 * time.Minute
 
-// keptCut is an infra.CutMemory in a snapshot.
-type keptCut struct {
-	Zone    string       `json:"z"`
+// keptMost bounds what is read: infra's tables hold no more.
+const keptMost = 50_000
+
+// memory is what is known of zones' health and speed, and of servers' health.
+type memory struct {
+	cuts    []infra.CutMemory
+	servers []infra.SilentServer
+}
+
+// kept is an infra.CutMemory or an infra.SilentServer in a snapshot: one JSON
+// value each.
+type kept struct {
+	Zone    string       `json:"z,omitempty"`
 	Failure *keptFailure `json:"f,omitempty"`
 	Samples []uint32     `json:"s,omitempty"` // µs
+
+	Server      netip.AddrPort `json:"a,omitzero"`
+	Unreachable string         `json:"u,omitempty"`
+	Since       int64          `json:"t,omitempty"` // Unix milliseconds
 }
 
 type keptFailure struct {
@@ -31,57 +48,73 @@ type keptFailure struct {
 	Since   int64    `json:"since"` // Unix milliseconds
 }
 
-// encodeMemory writes what is known of zones' health and speed. wall is the time
-// of day at now.
-func encodeMemory(list []infra.CutMemory, now clock.Mono, wall time.Time) []byte {
-	kept := make([]keptCut, len(list))
-	for i := range list {
-		m := &list[i]
-		k := keptCut{Zone: m.Cut.String()}
-		if m.Failing {
+// instants turns moments of a clock into times of day and back. wall is the time of
+// day at now.
+type instants struct {
+	now  clock.Mono
+	wall time.Time
+}
+
+func (m instants) save(at clock.Mono) int64 { return m.wall.Add(-m.now.Sub(at)).UnixMilli() }
+
+func (m instants) load(millis int64) clock.Mono {
+	return m.now.Add(-max(0, min(m.wall.Sub(time.UnixMilli(millis)), 365*24*time.Hour)))
+}
+
+// encodeMemory writes what is to outlive a restart.
+func encodeMemory(m memory, at instants) []byte {
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
+	for i := range m.cuts {
+		cut := &m.cuts[i]
+		k := kept{Zone: cut.Cut.String()}
+		if cut.Failing {
 			k.Failure = &keptFailure{
-				Silent: m.Silent, Refused: m.Refused, Code: m.Cause.Code, ID: m.Cause.ID, Text: m.Cause.Text,
-				Since: wall.Add(-now.Sub(m.Since)).UnixMilli(),
+				Silent: cut.Silent, Refused: cut.Refused, Code: cut.Cause.Code, ID: cut.Cause.ID, Text: cut.Cause.Text, Since: at.save(cut.Since),
 			}
 		}
-		for _, took := range m.Samples {
+		for _, took := range cut.Samples {
 			k.Samples = append(k.Samples, uint32(min(took/time.Microsecond, 1<<32-1)))
 		}
-		kept[i] = k
+		_ = out.Encode(&k) // nothing in it can fail
 	}
-	b, err := json.Marshal(kept)
-	if err != nil {
-		return nil // nothing in it can fail
+	for _, s := range m.servers {
+		_ = out.Encode(&kept{Server: s.Addr, Unreachable: s.Unreachable, Since: at.save(s.Since)})
 	}
-	return b
+	return b.Bytes()
 }
 
 // decodeMemory reads what encodeMemory wrote, but for zones of which the
 // configuration says something else now. What it cannot read it leaves out: it
 // is a matter of speed.
-func decodeMemory(b []byte, about *cache.LoadReport, now clock.Mono, wall time.Time) []infra.CutMemory {
-	var kept []keptCut
-	if json.Unmarshal(b, &kept) != nil {
-		return nil
-	}
+func decodeMemory(b []byte, about *cache.LoadReport, at instants) (m memory) {
 	still := !about.Backwards && about.Elapsed < rememberFailing
-	var list []infra.CutMemory
-	for i := range kept {
-		k := &kept[i]
-		zone, err := dnsname.Parse(k.Zone)
-		if err != nil || !about.Applies(zone) {
-			continue
+	in := json.NewDecoder(bytes.NewReader(b))
+	for range keptMost {
+		var k kept
+		if in.Decode(&k) != nil {
+			break
 		}
-		m := infra.CutMemory{Cut: zone}
-		if f := k.Failure; f != nil && still {
-			m.Failing, m.Silent, m.Refused = true, f.Silent, f.Refused
-			m.Cause = ede.Error{Code: f.Code, ID: f.ID, Text: f.Text}
-			m.Since = now.Add(-max(0, min(wall.Sub(time.UnixMilli(f.Since)), 365*24*time.Hour)))
+		if k.Server.IsValid() && still {
+			m.servers = append(m.servers, infra.SilentServer{Addr: k.Server, Unreachable: k.Unreachable, Since: at.load(k.Since)})
 		}
-		for _, took := range k.Samples {
-			m.Samples = append(m.Samples, time.Duration(took)*time.Microsecond)
+		if zone, err := dnsname.Parse(k.Zone); err == nil && k.Zone != "" && about.Applies(zone) {
+			m.cuts = append(m.cuts, k.cut(zone, still, at))
 		}
-		list = append(list, m)
 	}
-	return list
+	return m
+}
+
+// cut gives what was kept of a zone: whether it failed only if that still counts.
+func (k *kept) cut(zone dnsname.Name, still bool, at instants) infra.CutMemory {
+	m := infra.CutMemory{Cut: zone}
+	if f := k.Failure; f != nil && still {
+		m.Failing, m.Silent, m.Refused = true, f.Silent, f.Refused
+		m.Cause = ede.Error{Code: f.Code, ID: f.ID, Text: f.Text}
+		m.Since = at.load(f.Since)
+	}
+	for _, took := range k.Samples {
+		m.Samples = append(m.Samples, time.Duration(took)*time.Microsecond)
+	}
+	return m
 }

@@ -170,10 +170,11 @@ type Result struct {
 }
 
 // Addresses finds the addresses of a name server: the resolver's flights, so
-// that identical questions are asked once. It fails at once with ErrLoop when
-// waiting would close a circle of flights.
+// that identical questions are asked once. lapsed tells that the addresses are a
+// last good answer, or were found through something past its TTL. It fails at once
+// with ErrLoop when waiting would close a circle of flights.
 type Addresses interface {
-	Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) ([]netip.Addr, error)
+	Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) (addrs []netip.Addr, lapsed bool, err error)
 }
 
 // ErrLoop tells that a name server's address depends on what is being resolved.

@@ -134,8 +134,8 @@ func TestOurLackIsNobodysFailure(t *testing.T) {
 // lacking finds no address for a lack of ours.
 type lacking struct{ id string }
 
-func (l lacking) Addresses(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
-	return nil, &ede.Error{Code: ede.Other, ID: l.id}
+func (l lacking) Addresses(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, bool, error) {
+	return nil, false, &ede.Error{Code: ede.Other, ID: l.id}
 }
 
 // That no socket was to be had is nobody's failure either.

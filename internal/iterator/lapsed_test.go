@@ -170,6 +170,14 @@ func TestExpiredAddressesOfServers(t *testing.T) {
 		if expect(t, res, "www.glueless.com. A 30 198.51.100.3"); !res.Lapsed {
 			t.Errorf("not said to be found through an address past its TTL: %q", w.asked())
 		}
+		if res = recheckOne(w, "glueless.com.", "www.glueless.com."); show(res) != "www.glueless.com. A 30 198.51.100.3" || !res.Lapsed {
+			t.Errorf("a recheck brings %q, %v", show(res), res.Lapsed)
+		}
+		w.staleServers = true
+		if res = w.resolve("ftp.glueless.com.", "A"); show(res) != "ftp.glueless.com. NXDOMAIN 30" || !res.Lapsed {
+			t.Errorf("through a last good answer: %q, %v", show(res), res.Lapsed)
+		}
+		w.staleServers = false
 		if _, bad := w.it.Trouble(w.clock.Now(), n("glueless.com.")); bad {
 			t.Error("in trouble")
 		}

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"lastgood/internal/cache"
@@ -85,6 +86,7 @@ func (t *task) sitDown(s *seat, r infra.Recheck) {
 		t.place.zone, t.place.deleg = s.zone, s.deleg
 	}
 	t.asked = r.Question
+	t.targets.old = slices.Clip(s.old)
 	if d := t.place.deleg; d != nil {
 		t.via = past(d, t.now())
 	}

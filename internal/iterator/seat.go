@@ -21,6 +21,7 @@ type seat struct {
 	zone    *Zone
 	deleg   *cache.Delegation // nil for a configured zone
 	servers []infra.Candidate // as far as addresses are known
+	old     []netip.AddrPort  // those among them that are past their TTL
 	all     bool              // those are all: no other server's address could be looked up
 	made    clock.Mono
 }
@@ -162,10 +163,17 @@ func (f *seatFinder) host(c infra.Candidate, glue []netip.Addr) {
 	if len(found) == 0 {
 		found = f.it.glueElsewhere(f.now, c.Host, f.seat.cut)
 	}
-	if len(found) == 0 {
+	before, lapsed := len(f.seat.servers), len(found) == 0
+	if lapsed {
 		found = old
 	}
-	if n := f.addAll(c, found); n == 0 && !settled && !f.lost(c.Host) {
+	n := f.addAll(c, found)
+	if lapsed {
+		for _, s := range f.seat.servers[before:] {
+			f.seat.old = append(f.seat.old, s.Addr)
+		}
+	}
+	if n == 0 && !settled && !f.lost(c.Host) {
 		f.seat.all = false
 	}
 }

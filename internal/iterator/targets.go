@@ -57,6 +57,7 @@ type lookup struct {
 	epoch int // of the task's place
 	host  int
 	addrs []netip.Addr
+	old   bool // they are past their TTL, or were found through something that is
 	err   error
 }
 
@@ -317,7 +318,7 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 	}
 	go func() {
 		l := lookup{epoch: epoch, host: i}
-		l.addrs, l.err = find(ctx, req, name, typ)
+		l.addrs, l.old, l.err = find(ctx, req, name, typ)
 		select {
 		case t.lookups <- l:
 		case <-ctx.Done():
@@ -327,10 +328,10 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 
 // fromParent looks addresses of hosts below a cut up at the servers of the
 // parent and no others.
-func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, error) {
-	return func(ctx context.Context, from Request, name dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
+func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, bool, error) {
+	return func(ctx context.Context, from Request, name dnsname.Name, typ wire.Type) ([]netip.Addr, bool, error) {
 		if parent == nil || !name.Under(parent.Cut) {
-			return nil, errNoGlue
+			return nil, false, errNoGlue
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -339,12 +340,12 @@ func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(
 		t.enter(place{cut: parent.Cut, deleg: parent})
 		res := t.runFrom(ctx, gather)
 		if res.Ours {
-			return nil, res.Failure
+			return nil, false, res.Failure
 		}
 		for i := range res.Entries {
 			e := &res.Entries[i]
 			if e.Kind == cache.Data && e.Name == name && e.Type == typ {
-				return addressesIn(e.Set.Data), nil
+				return addressesIn(e.Set.Data), res.Lapsed, nil
 			}
 			// A name server's name must not be an alias (RFC 2181 §10.3), but some are.
 			// Followed once; what is below the cut too, only the parent can know.
@@ -358,7 +359,7 @@ func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(
 				return it.addresses.Addresses(ctx, from, to, typ)
 			}
 		}
-		return nil, errNoGlue
+		return nil, false, errNoGlue
 	}
 }
 
@@ -376,7 +377,11 @@ func (t *task) learnt(l lookup) state {
 	t.targets.hindered = t.targets.hindered || hindrance(l.err)
 	t.targets.ours = t.targets.ours || lack(l.err)
 	t.targets.mute = t.targets.mute || failedWith(l.err, "MUTE", "DARK")
-	added := t.addAddresses(&t.targets.hosts[l.host], l.addrs)
+	add := t.addAddresses
+	if l.old {
+		add = t.addOld
+	}
+	added := add(&t.targets.hosts[l.host], l.addrs)
 	switch {
 	case t.current != nil:
 		return wait
@@ -429,13 +434,19 @@ func (t *task) addExpired(h *host) bool {
 	added := false
 	for _, typ := range t.it.families() {
 		addrs, state, _ := t.it.stored(t.reader, t.now(), h.name, typ)
-		if state != stale.Stale || !t.addAddresses(h, addrs) {
-			continue
-		}
-		added = true
-		for _, a := range addrs {
-			t.targets.old = append(t.targets.old, netip.AddrPortFrom(a.Unmap(), h.port))
-		}
+		added = state == stale.Stale && t.addOld(h, addrs) || added
+	}
+	return added
+}
+
+// addOld adds addresses that are past their TTL, or were found through something
+// that is. What is found through them lives no longer than a stale answer does, as
+// with a delegation past its TTL.
+func (t *task) addOld(h *host, addrs []netip.Addr) bool {
+	before := len(t.targets.cands)
+	added := t.addAddresses(h, addrs)
+	for _, c := range t.targets.cands[before:] {
+		t.targets.old = append(t.targets.old, c.Addr)
 	}
 	return added
 }

@@ -34,6 +34,8 @@ type world struct {
 	it      *Iterator
 	opts    Options
 	stale   *stale.Rules // of the cache
+	// staleServers: look-ups of name servers' addresses bring last good answers.
+	staleServers bool
 
 	mu      sync.Mutex
 	log     []string // "address name type"
@@ -186,26 +188,29 @@ func (w *world) fly(ctx context.Context, r Request, parent event.FlightID) Resul
 }
 
 // Addresses resolves with a flight of its own; circles among them are refused.
-func (w *world) Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) ([]netip.Addr, error) {
+func (w *world) Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) ([]netip.Addr, bool, error) {
 	q := event.Question{Name: host, Type: t}
 	w.mu.Lock()
 	for at := from.Flight; at != 0; at = w.flights[at].parent {
 		if w.flights[at].q == q {
 			w.mu.Unlock()
-			return nil, ErrLoop
+			return nil, false, ErrLoop
 		}
 	}
 	w.mu.Unlock()
 	res := w.fly(ctx, Request{Name: host, Type: t, Depth: from.Depth + 1, Budget: from.Budget}, from.Flight)
+	if old, state, ok := w.it.stored(new(cache.Reader), w.clock.Now(), host, t); res.Failure != nil && w.staleServers && ok && state == stale.Stale {
+		return old, true, nil
+	}
 	if res.Failure != nil {
-		return nil, res.Failure
+		return nil, false, res.Failure
 	}
 	for _, e := range res.Entries {
 		if e.Kind == cache.Data && e.Type == t {
-			return addressesIn(e.Set.Data), nil
+			return addressesIn(e.Set.Data), res.Lapsed, nil
 		}
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 // Exchange plays the server of the query.

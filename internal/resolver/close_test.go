@@ -21,7 +21,7 @@ func TestNoFlightStartsAfterClose(t *testing.T) {
 		r, it := newTest(t, nil, answers)
 		r.Close()
 		expect(t, r.ask("www.example.", wire.TypeA), "SERVFAIL STOP")
-		_, err := r.Addresses(context.Background(), iterator.Request{Budget: iterator.NewBudget(5, 1000)}, name("ns.example."), wire.TypeA)
+		_, _, err := r.Addresses(context.Background(), iterator.Request{Budget: iterator.NewBudget(5, 1000)}, name("ns.example."), wire.TypeA)
 		if err == nil {
 			t.Error("addresses were found after Close")
 		}
@@ -38,7 +38,7 @@ func TestNoFlightStartsForWhoeverIsGone(t *testing.T) {
 		r, it := newTest(t, nil, answers)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := r.Addresses(ctx, iterator.Request{Budget: iterator.NewBudget(5, 1000)}, name("ns.example."), wire.TypeA); err == nil {
+		if _, _, err := r.Addresses(ctx, iterator.Request{Budget: iterator.NewBudget(5, 1000)}, name("ns.example."), wire.TypeA); err == nil {
 			t.Error("no error for whoever is gone")
 		}
 		synctest.Wait()

@@ -190,7 +190,7 @@ func TestLocalDataGoesBeforeTheCache(t *testing.T) {
 func TestNameServersAreNotLocal(t *testing.T) {
 	var asked []string
 	r, _ := newTest(t, withLocal, public(&asked))
-	got, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.blocked."), wire.TypeA)
+	got, _, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.blocked."), wire.TypeA)
 	if err != nil || len(got) != 1 || got[0] != netip.MustParseAddr("198.51.100.1") {
 		t.Errorf("%v, %v", got, err)
 	}
@@ -299,7 +299,7 @@ func TestPrivateAddresses(t *testing.T) {
 		t.Error("what is not private does not come from the cache")
 	}
 	// Name servers' addresses are no client's.
-	got, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("rebind."), wire.TypeA)
+	got, _, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("rebind."), wire.TypeA)
 	if err != nil || len(got) != 1 {
 		t.Errorf("%v, %v", got, err)
 	}

@@ -237,23 +237,24 @@ func (r *Resolver) any(q *Query) *Answer {
 const anyTTL = 3600
 
 // Addresses finds a name server's addresses for the iterator (see
-// [iterator.Addresses]): through flights, on the asking flight's budget.
-func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dnsname.Name, typ wire.Type) ([]netip.Addr, error) {
+// [iterator.Addresses]): through flights, on the asking flight's budget, else from
+// what is stale.
+func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dnsname.Name, typ wire.Type) (addrs []netip.Addr, lapsed bool, err error) {
 	if from.Depth+1 > r.depth {
 		r.flights.cramp(from.Flight)
 		r.budget(job{from: from.Flight}, "depth")
-		return nil, &ede.Error{Code: ede.NoReachableAuthority, ID: "DEEP", Text: "name servers' names depend on each other too deeply at " + host.String()}
+		return nil, false, &ede.Error{Code: ede.NoReachableAuthority, ID: "DEEP", Text: "name servers' names depend on each other too deeply at " + host.String()}
 	}
 	q := Query{Name: host, Type: typ, RD: true, Arrival: r.clock.Now()}
 	t := trail{r: r, q: &q, name: host, job: job{from: from.Flight, budget: from.Budget, depth: from.Depth + 1}}
 	a := t.walk(ctx)
 	if len(a.Errors) > 0 {
 		if a.Errors[0].ID == "LOOP" {
-			return nil, iterator.ErrLoop
+			return nil, false, iterator.ErrLoop
 		}
-		return nil, a.Errors[0]
+		return nil, false, a.Errors[0]
 	}
-	return addressesOf(a), nil
+	return addressesOf(a), a.Stale, nil
 }
 
 // addressesOf lists the addresses in an answer's last hop, none for a denial.

@@ -29,6 +29,7 @@ type scripted struct {
 
 	mu      sync.Mutex
 	sick    map[dnsname.Name]infra.Trouble // zones in trouble
+	above   bool                           // and what is beneath them, for there are no other zones
 	wanted  []event.Question
 	sooner  bool
 	due     []infra.Recheck // given once
@@ -49,6 +50,12 @@ func (s *scripted) Trouble(_ clock.Mono, cut dnsname.Name) (infra.Trouble, bool)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tr, ok := s.sick[cut]
+	if tr.Cut = cut; !ok && s.above {
+		for up := cut; !ok && !up.IsRoot(); tr.Cut = up {
+			up = up.Parent()
+			tr, ok = s.sick[up]
+		}
+	}
 	return tr, ok
 }
 
@@ -244,7 +251,7 @@ func TestFlightsThatNeedEachOther(t *testing.T) {
 		var r *Resolver
 		r, _ = newTest(t, nil, func(ctx context.Context, req iterator.Request) iterator.Result {
 			time.Sleep(time.Millisecond) // both flights are on the table before either asks
-			if _, err := r.Addresses(ctx, req, name(need[req.Name]), wire.TypeA); err != nil {
+			if _, _, err := r.Addresses(ctx, req, name(need[req.Name]), wire.TypeA); err != nil {
 				return iterator.Result{Failure: &ede.Error{Code: ede.NoReachableAuthority, ID: "NEED", Text: err.Error()}}
 			}
 			return iterator.Result{Entries: []cache.Entry{address(req.Name.String(), 60, 1)}}
@@ -270,7 +277,7 @@ func TestNameServersNeedingNameServersHaveADepth(t *testing.T) {
 		var it *scripted
 		r, it = newTest(t, nil, func(ctx context.Context, req iterator.Request) iterator.Result {
 			deeper, _ := req.Name.Prepend("ns")
-			_, err := r.Addresses(ctx, req, deeper, wire.TypeA)
+			_, _, err := r.Addresses(ctx, req, deeper, wire.TypeA)
 			var e *ede.Error
 			if !errors.As(err, &e) {
 				t.Errorf("no cause in %v", err)
@@ -325,7 +332,7 @@ func TestSpentBudgetIsNotHeldAgainstANameServer(t *testing.T) {
 			if req.Name == name("ns.example.") {
 				return iterator.Result{Entries: []cache.Entry{address("ns.example.", 60, 1)}}
 			}
-			_, err := r.Addresses(ctx, req, name("ns.example."), wire.TypeA)
+			_, _, err := r.Addresses(ctx, req, name("ns.example."), wire.TypeA)
 			var e *ede.Error
 			if !errors.As(err, &e) {
 				t.Errorf("no cause in %v", err)
@@ -507,9 +514,9 @@ func TestAddressesFollowAliases(t *testing.T) {
 		r, _ := newTest(t, nil, func(_ context.Context, req iterator.Request) iterator.Result {
 			return iterator.Result{Entries: []cache.Entry{alias("ns.example.", 60, "real.example."), address("real.example.", 60, 7)}}
 		})
-		got, err := r.Addresses(context.Background(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.example."), wire.TypeA)
-		if err != nil || len(got) != 1 || got[0] != netip.MustParseAddr("192.0.2.7") {
-			t.Errorf("%v, %v", got, err)
+		got, stale, err := r.Addresses(context.Background(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.example."), wire.TypeA)
+		if err != nil || stale || len(got) != 1 || got[0] != netip.MustParseAddr("192.0.2.7") {
+			t.Errorf("%v, %v, %v", got, stale, err)
 		}
 	})
 }

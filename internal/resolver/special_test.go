@@ -69,7 +69,7 @@ func TestAliasesToSpecialNamesAreNotLookedUp(t *testing.T) {
 		expect(t, r.ask("a.example.", wire.TypeA), "NXDOMAIN a.example./CNAME:60 x.onion./A:10800 SPEC")
 		expect(t, r.ask("b.example.", wire.TypeA), "NOERROR b.example./CNAME:60 www.localhost./A:10800")
 	}
-	if _, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.onion."), wire.TypeA); err == nil {
+	if _, _, err := r.Addresses(t.Context(), iterator.Request{Budget: iterator.NewBudget(5, 1<<20)}, name("ns.onion."), wire.TypeA); err == nil {
 		t.Error("a name server in onion. has an address")
 	}
 	if n := it.asked.Load(); n != 2 {

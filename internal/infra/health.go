@@ -8,6 +8,9 @@ import (
 
 // Trouble tells why nothing better than what is stored can be had of a cut now.
 type Trouble struct {
+	// Cut is whose servers they are, as the iterator tells: the one that was asked
+	// about, or the closest above it.
+	Cut     dnsname.Name
 	Failing bool // as a whole; otherwise all its servers are suspect
 	Refused bool // every server said REFUSED
 	Cause   *ede.Error

@@ -28,6 +28,7 @@ func (it *Iterator) troubleAt(now clock.Mono, s *seat) (infra.Trouble, bool) {
 	if s.zone != nil && s.zone.Fallback {
 		return infra.Trouble{}, false
 	}
+	tr.Cut = s.cut
 	return tr, bad
 }
 

@@ -152,9 +152,12 @@ func writePacked(b *wire.Builder, s wire.Section, owner dnsname.Name, t wire.Typ
 
 // failed makes the answer of a question that has none.
 func failed(refused bool, errors ...*ede.Error) *Answer {
-	a := &Answer{Rcode: wire.RcodeServFail, Errors: errors}
+	return &Answer{Rcode: failureRcode(refused), Errors: errors}
+}
+
+func failureRcode(refused bool) wire.Rcode {
 	if refused {
-		a.Rcode = wire.RcodeRefused
+		return wire.RcodeRefused
 	}
-	return a
+	return wire.RcodeServFail
 }

@@ -37,11 +37,17 @@ func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, boo
 		return infra.Trouble{}, false
 	}
 	tr, bad := r.iterator.Trouble(now, cut)
+	r.note(now, cut, tr, bad)
+	return tr, bad
+}
+
+// note takes in what was told of a zone.
+func (r *Resolver) note(now clock.Mono, cut dnsname.Name, tr infra.Trouble, bad bool) {
 	if bad {
 		if began := r.troubled.add(cut, tr.Failing); began {
 			r.flights.ramps.end(cut)
 		}
-		return tr, true
+		return
 	}
 	failed, was := r.troubled.has(cut)
 	if (failed || tr.Recovered) && r.troubled.clear(now, cut) {
@@ -51,7 +57,6 @@ func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, boo
 		r.flights.ramps.begin(now, cut) // before others see that the trouble is over
 		r.troubled.remove(cut)
 	}
-	return tr, false
 }
 
 // want has the servers of a zone in trouble rechecked, since a client could have

@@ -139,28 +139,30 @@ func (e *explainer) fail(rcode wire.Rcode, why string) {
 
 // failed ends with a failure that is remembered.
 func (e *explainer) failed(a *attempt, out ExplainedHop) bool {
-	rcode := wire.RcodeServFail
-	if a.Refused {
-		rcode = wire.RcodeRefused
-	}
 	out.Why = cause(a.cause).Error()
 	e.x.Hops = append(e.x.Hops, out)
 	e.x.Wait = 0
-	e.fail(rcode, "nothing better is to be had now: "+out.Why)
+	e.fail(failureRcode(a.Refused), "nothing better is to be had now: "+out.Why)
 	return false
 }
 
-// resolved ends with what has to be asked for.
+// resolved ends with what has to be asked for. Of a zone in trouble it is told as
+// the failure that is to be expected, though one question now and then is put to
+// its servers all the same.
 func (e *explainer) resolved(out ExplainedHop) bool {
 	r := e.t.r
 	out.Why = "nothing that may be served is cached: it is asked for"
-	e.x.Outcome, e.x.Wait, e.x.Why = "resolve", r.deadline, out.Why
-	if d, ok := r.cache.Closest(e.now, out.Name); ok {
-		if tr, bad := r.trouble(e.now, d.Cut); bad {
-			e.x.Why += "; but zone " + d.Cut.String() + " is in trouble (" + cause(tr.Cause).Error() + "), so it is likely to fail"
-		}
+	tr, bad := r.iterator.Trouble(e.now, out.Name)
+	if r.note(e.now, tr.Cut, tr, bad); bad {
+		out.Action, out.Why = stale.Fail, "nothing that may be served is cached, and zone "+tr.Cut.String()+" is in trouble: "+cause(tr.Cause).Error()
 	}
 	e.x.Hops = append(e.x.Hops, out)
+	if bad {
+		e.fail(failureRcode(tr.Refused), out.Why)
+	} else {
+		e.x.Outcome, e.x.Why = "resolve", out.Why
+	}
+	e.x.Wait = r.deadline
 	return false
 }
 

@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/ede"
 	"lastgood/internal/infra"
+	"lastgood/internal/iterator"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -50,6 +53,24 @@ func situations() map[string]explained {
 		"absent, failed before": {outcome: "failure", hops: "absent fail", before: func(r *Resolver, _ *scripted) {
 			r.cache.Fail(r.clock.Now(), cache.Question{Name: name("www.example."), Type: wire.TypeA}, &ede.Error{Text: "SERVFAIL"}, false)
 		}},
+		"absent, zone ill": {outcome: "failure", wait: 10 * time.Second, hops: "absent fail",
+			before: func(_ *Resolver, it *scripted) { it.above = true; it.ail("example.", silent) }},
+		"absent, zone refuses": {outcome: "failure", wait: 10 * time.Second, hops: "absent fail",
+			before: func(_ *Resolver, it *scripted) {
+				it.above = true
+				it.ail("example.", refused)
+				it.script = func(context.Context, iterator.Request) iterator.Result {
+					time.Sleep(10 * time.Second)
+					return iterator.Result{Refused: true}
+				}
+			}},
+		"stale alias of nothing, zone ill": {outcome: "failure", wait: 10 * time.Second, hops: "stale serve stale, absent fail",
+			before: func(r *Resolver, it *scripted) {
+				r.put(of("example.", alias("www.example.", 300, "web.example.")))
+				time.Sleep(time.Hour)
+				it.above = true
+				it.ail("example.", silent)
+			}},
 		"being resolved for 300 ms": {outcome: "stale", wait: 200 * ms, hops: "stale wait", before: func(r *Resolver, _ *scripted) {
 			old(r)
 			go r.ask("www.example.", wire.TypeA)
@@ -160,6 +181,32 @@ func holds(t *testing.T, r *Resolver, it *scripted, x Explanation, typ wire.Type
 			t.Errorf("hop %d: TTL %d, stale %v, to %q; explained was %+v", i, a.ttl(h), h.stale, h.Target, e)
 		}
 	}
+}
+
+// Nor does it count as asking, for eviction and for prefetching later.
+func TestExplainLeavesNoTraceInTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newTest(t, lasting(usual(), nil), slow(time.Minute))
+		r.put(alias("www.example.", 300, "web.example."), address("web.example.", 60, 1))
+		look := func() (s string) {
+			r.cache.Walk(func(h *cache.Hit, hits uint8) bool {
+				s += fmt.Sprintf("%s %d\n", h.Name(), hits)
+				return true
+			})
+			n := r.cache.Stats()
+			return s + fmt.Sprint(n.Hits, n.StaleHits, n.Misses)
+		}
+		for range 2 {
+			before := look()
+			for _, of := range []string{"www.example.", "no.example."} {
+				r.Explain(name(of), wire.TypeA)
+			}
+			if after := look(); after != before {
+				t.Errorf("before\n%s\nafter\n%s", before, after)
+			}
+			time.Sleep(2 * time.Minute) // stale
+		}
+	})
 }
 
 // Looking is not asking: an answer that is due for a prefetch stays as it is.

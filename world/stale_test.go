@@ -173,19 +173,13 @@ func (x *judged) since(c *claim) (from time.Duration) {
 
 // staleness judges what a reply says of being stale, and whether it may be.
 func (x *judged) staleness() string {
-	says, code := false, uint16(dns.ExtendedErrorCodeStaleAnswer)
+	code := uint16(dns.ExtendedErrorCodeStaleAnswer)
 	if x.m.Rcode == dns.RcodeNameError {
 		code = dns.ExtendedErrorCodeStaleNXDOMAINAnswer
 	}
-	if opt := x.m.IsEdns0(); opt != nil {
-		for _, o := range opt.Option {
-			if e, ok := o.(*dns.EDNS0_EDE); ok && (e.InfoCode == dns.ExtendedErrorCodeStaleAnswer || e.InfoCode == dns.ExtendedErrorCodeStaleNXDOMAINAnswer) {
-				says = true
-				if e.InfoCode != code {
-					return fmt.Sprintf("EDE %d with %s", e.InfoCode, dns.RcodeToString[x.m.Rcode])
-				}
-			}
-		}
+	said, says := x.saysStale()
+	if says && said != code {
+		return fmt.Sprintf("EDE %d with %s", said, dns.RcodeToString[x.m.Rcode])
 	}
 	var hops []hopTruth // that are stale: for certain, else perhaps
 	for _, h := range x.truths {
@@ -216,6 +210,20 @@ func (x *judged) staleness() string {
 	}
 	x.counts.answers[fmt.Sprintf("stale %v", dns.RcodeToString[x.m.Rcode])]++
 	return ""
+}
+
+// saysStale tells whether a reply says that it is stale, and with which code.
+func (x *judged) saysStale() (code uint16, says bool) {
+	opt := x.m.IsEdns0()
+	if opt == nil {
+		return 0, false
+	}
+	for _, o := range opt.Option {
+		if e, ok := o.(*dns.EDNS0_EDE); ok && (e.InfoCode == dns.ExtendedErrorCodeStaleAnswer || e.InfoCode == dns.ExtendedErrorCodeStaleNXDOMAINAnswer) {
+			return e.InfoCode, true
+		}
+	}
+	return 0, false
 }
 
 // withoutEDNS tells that a client asked without EDNS.
@@ -303,8 +311,9 @@ func (x *judged) keepGood() {
 	k := key{x.r.name, x.r.typ}
 	delete(x.good, k)
 	g := good{came: x.r.came, until: forever}
+	_, says := x.saysStale()
 	for _, h := range x.truths {
-		if !h.fresh {
+		if !h.fresh || says || h.stale && x.r.withoutEDNS() {
 			return
 		}
 		g.names = append(g.names, h.name)
@@ -353,6 +362,9 @@ func (j *judge) constant(name dnsname.Name, t wire.Type, from, until time.Durati
 			}
 			if first == nil {
 				first = &say
+			}
+			if say.zone.origin != first.zone.origin { // whoever denies a cut ends all that was below
+				return true
 			}
 			if say.kind != first.kind || (say.set == nil) != (first.set == nil) || say.set != nil && !say.set.equal(first.set) || say.owner != first.owner {
 				return true

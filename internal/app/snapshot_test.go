@@ -394,6 +394,30 @@ func TestFingerprints(t *testing.T) {
 	}
 }
 
+// Whoever may sign a forwarder's certificate decides what is believed: another
+// content of the file is another statement, another place of it is none.
+func TestFingerprintOfIssuers(t *testing.T) {
+	dir := t.TempDir()
+	zone := dnsname.MustParse("consul.")
+	print := func(file, text string) [8]byte {
+		file = filepath.Join(dir, file)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := config.Default()
+		c.Forward = []config.Forward{{Zone: zone, TLSCA: file}}
+		s := statementsOf(c, nil)
+		return s.fingerprints(time.Time{})[zone]
+	}
+	one := print("ca.pem", "one")
+	if print("ca.pem", "two") == one {
+		t.Error("another issuer is the same")
+	}
+	if print("moved.pem", "one") != one {
+		t.Error("the same issuer is another one")
+	}
+}
+
 func contextWithEnd(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithCancel(t.Context())
 }

@@ -67,7 +67,7 @@ type statements struct {
 func statementsOf(c *config.Config, hints []cache.NameServer) statements {
 	s := statements{of: map[dnsname.Name][]string{}, nta: c.DNSSEC.NegativeTrustAnchors}
 	for _, f := range c.Forward {
-		s.say(f.Zone, "forward", endpoints(f.To), f.TLSCA, f.Fallback, f.Cache)
+		s.say(f.Zone, "forward", endpoints(f.To), content(f.TLSCA), f.Fallback, f.Cache)
 	}
 	for _, z := range c.Stub {
 		s.say(z.Zone, "stub", endpoints(z.Servers), z.Fallback, z.Cache)
@@ -104,6 +104,19 @@ func endpoints(list []config.Endpoint) []string {
 	return texts
 }
 
+// content is what a file that the configuration names holds; its path where it
+// cannot be read. It is what counts: the same path may hold something else now.
+func content(path string) string {
+	if path == "" {
+		return ""
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return path
+	}
+	return string(text)
+}
+
 // trustAnchor gives the zone of a trust anchor and its text. Of a file that
 // means the content, and it may speak of all zones.
 func trustAnchor(text string) (dnsname.Name, string) {
@@ -113,11 +126,7 @@ func trustAnchor(text string) (dnsname.Name, string) {
 			return zone, strings.Join(fields, " ")
 		}
 	}
-	content, err := os.ReadFile(text)
-	if err != nil {
-		return dnsname.Root, text
-	}
-	return dnsname.Root, string(content)
+	return dnsname.Root, content(text)
 }
 
 // fingerprints are those of each zone that is spoken of at a time. A negative

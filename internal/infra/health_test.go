@@ -95,8 +95,8 @@ func TestWhatEndsAFailure(t *testing.T) {
 		}
 		now = now.Add(time.Second)
 		i.Answered(now, addr(1), 10*ms) // to whatever question, of whatever zone
-		if n := i.Stats().CutsFailing; (n == 0) != silent {
-			t.Errorf("silent %v: %d failing", silent, n)
+		if _, failing := i.CutFailing(now, zone); failing == silent {
+			t.Errorf("silent %v: failing %v", silent, failing)
 		}
 		tr, bad := i.Trouble(now, zone, servers)
 		if bad == silent || tr.Recovered != silent {
@@ -388,6 +388,15 @@ func TestZones(t *testing.T) {
 	for _, z := range i.Zones(now.Add(ms)) {
 		if z.Failing || z.Suspect {
 			t.Errorf("after a reply: %+v", z)
+		}
+	}
+	// Of a failure that nobody looked after for long it is told that there was one.
+	i.CutFailed(now, fine, &ede.Error{ID: "TEST"}, Blame{})
+	for later, want := range map[time.Duration]bool{backoffLast - 1: true, backoffLast: false} {
+		for _, z := range i.Zones(now.Add(later)) {
+			if z.Cut == fine && (z.Failing != want || (z.Cause != nil) != want || z.LastFailure != now) {
+				t.Errorf("after %v: %+v", later, z)
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
-	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 )
 
@@ -21,7 +20,6 @@ type Stats struct {
 	RecheckEvictions                                 uint64                   // servers whose recheck was given up for others'
 
 	Addresses, Pairs, Cuts                      int // entries
-	CutsFailing                                 int
 	RechecksPlanned                             int // servers that are being rechecked
 	EvictedAddresses, EvictedPairs, EvictedCuts uint64
 	IPv4Dead, IPv6Dead                          bool
@@ -34,12 +32,6 @@ func (i *Infra) Stats() Stats {
 	s := i.counts
 	s.Addresses, s.Pairs, s.Cuts = i.addrs.len(), i.pairs.len(), i.cuts.len()
 	s.EvictedAddresses, s.EvictedPairs, s.EvictedCuts = i.addrs.evicted, i.pairs.evicted, i.cuts.evicted
-	i.cuts.each(func(_ dnsname.Name, c *cutState) bool {
-		if i.revive(c); c.failing {
-			s.CutsFailing++
-		}
-		return true
-	})
 	s.RechecksPlanned, s.RecheckEvictions = i.plan.targets.len(), i.plan.targets.evicted
 	s.IPv4Dead, s.IPv6Dead = i.families[0].dead, i.families[1].dead
 	return s

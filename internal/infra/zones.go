@@ -13,7 +13,7 @@ import (
 // ZoneHealth describes a cut, for people.
 type ZoneHealth struct {
 	Cut         dnsname.Name
-	Failing     bool // as a whole
+	Failing     bool // as a whole, and tried or rechecked within 5 min
 	Suspect     bool // not failing, but its servers do not answer: it is being rechecked
 	Cause       *ede.Error
 	Since       clock.Mono    // of Failing or Suspect
@@ -44,7 +44,10 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
 		if i.revive(c); c.failing || c.last != 0 {
 			z := zone(cut)
-			z.Failing, z.Cause, z.Since, z.LastFailure = c.failing, c.cause, c.since, c.last
+			z.LastFailure = c.last
+			if c.failing && !i.outdated(now, c) {
+				z.Failing, z.Cause, z.Since = true, c.cause, c.since
+			}
 		}
 		return true
 	})

@@ -50,7 +50,9 @@ func (x *exchange) tcp(ctx context.Context) (arrival, *Error) {
 		return arrival{}, x.netFail(ctx, "connect", err)
 	}
 	x.u.counts.tcpOpened.Add(1)
-	x.u.opt.Infra.Answered(x.u.opt.Clock.Now(), x.q.Server, 0)
+	// No silence, but no sign of life either: whoever opens connections may do that
+	// for a server that is dead. The question has to be answered.
+	x.u.opt.Infra.Abandoned(x.u.opt.Clock.Now(), x.q.Server, at)
 	got, err := x.converse(ctx, c)
 	if err != nil {
 		return arrival{}, x.netFail(ctx, "over the connection", err)

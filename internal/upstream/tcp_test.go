@@ -95,6 +95,35 @@ func TestSilentConnect(t *testing.T) {
 	})
 }
 
+// That a connection is opened is no sign of life: a front may do that for a server
+// that is dead. Three questions without a reply are silence as over UDP, and the
+// first reply ends it.
+func TestOpenedConnectionIsNoReply(t *testing.T) {
+	dead := true
+	inBubble(t, nil, func(q seen) [][]byte {
+		if dead {
+			return [][]byte{} // the connection stays open
+		}
+		return [][]byte{reply{}.to(q)}
+	}, func(e *env) {
+		for n, want := range []string{"doubtful", "doubtful", "suspect", "suspect"} {
+			_, err := e.exchange(time.Second, iterator.Query{TCP: true})
+			e.wantOutcome(err, event.Timeout)
+			info, _ := e.infra.Server(e.clock.Now(), serverAddr)
+			if info.Health != want || info.Unanswered != n+1 || info.Heard != 0 {
+				t.Errorf("after %d: %s, %d unanswered, heard %v", n+1, info.Health, info.Unanswered, info.Heard)
+			}
+		}
+		dead = false
+		if _, err := e.exchange(time.Second, iterator.Query{TCP: true}); err != nil {
+			t.Fatal(err)
+		}
+		if info, _ := e.infra.Server(e.clock.Now(), serverAddr); info.Health != "good" || info.Unanswered != 0 {
+			t.Errorf("%s, %d unanswered", info.Health, info.Unanswered)
+		}
+	})
+}
+
 // A connection is used for the next question, and closed when none comes.
 func TestConnectionIsReused(t *testing.T) {
 	inBubble(t, nil, answers(reply{}, reply{}), func(e *env) {

@@ -163,9 +163,6 @@ func (i *Infra) assess(now clock.Mono, cut dnsname.Name, c Candidate, tried []Tr
 		o.fault = f
 		o.rank = rankFaulty
 		o.probe = o.probe || f.until <= now && (o.a == nil || o.a.health(now) == good)
-		if o.n > 0 {
-			o.n = MaxTries // its answer to this question is known
-		}
 	}
 	return o
 }

@@ -188,8 +188,12 @@ func TestErredIsNotAskedAgain(t *testing.T) {
 	i := fresh(Options{})
 	answered(i, 1, addr(0), 10*ms)
 	i.Erred(1, zone, addr(0), event.ServFail)
-	if ch, ok := i.Choose(2, zone, cands(addr(0)), []Tries{{Addr: addr(0), N: 1}}); ok {
+	if ch, ok := i.Choose(2, zone, cands(addr(0)), []Tries{{Addr: addr(0), N: 1, Done: true}}); ok {
 		t.Errorf("asked again: %+v", ch)
+	}
+	// What it said to other questions is no answer to one that it leaves unanswered.
+	if ch, ok := i.Choose(2, zone, cands(addr(0)), []Tries{{Addr: addr(0), N: 1}}); !ok || ch.Addr != addr(0) {
+		t.Errorf("unanswered: %+v, %v; want it asked again", ch, ok)
 	}
 	ch, ok := i.Choose(2, zone, cands(addr(0)), nil)
 	if !ok || ch.Why != event.ReasonLastHope {

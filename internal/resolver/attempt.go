@@ -14,8 +14,12 @@ import (
 	"lastgood/internal/stale"
 )
 
-// A client that waits for something better than a stale answer sees four times
-// whether the servers are known to fail by now, within these bounds.
+// A client that waits for something better than a stale answer looks every quarter
+// of its client timeout, within these bounds, whether the servers are known to fail
+// by now. So it learns of that 250 ms late at most, once, when an outage begins; it
+// looks eight times in the longest timeout that is learnt, at some hundred
+// nanoseconds each. Nobody could tell it instead: servers become suspect by time
+// that passes, not by anything that happens.
 const (
 	lookLeast = 50 * time.Millisecond
 	lookMost  = 250 * time.Millisecond

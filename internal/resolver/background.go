@@ -62,7 +62,8 @@ func (r *Resolver) idle(ctx context.Context, due <-chan time.Time) bool {
 			return true
 		case <-r.wake:
 			return true
-		case p := <-r.prefetches:
+		case <-r.room:
+		case p := <-r.offered():
 			r.prefetch(&p)
 		}
 	}

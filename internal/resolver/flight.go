@@ -134,7 +134,7 @@ func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) 
 	fs.next++
 	f := &flight{
 		key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-		alone: j.alone, early: j.early, ramp: j.ramp, recheck: fs.landed.Load() != j.seen,
+		alone: j.alone, early: j.early, ramp: j.ramp, recheck: !j.early && fs.landed.Load() != j.seen,
 		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
 	}
 	fs.open[key], fs.byID[f.req.Flight] = f, f
@@ -321,7 +321,7 @@ func (r *Resolver) learn(now clock.Mono, f *flight) {
 // after lets others go when a flight has landed.
 func (r *Resolver) after(f *flight, answered bool) {
 	if f.early {
-		r.prefetching.Add(-1)
+		r.prefetched()
 	}
 	if f.ramp != nil {
 		r.onward(f.ramp, answered)

@@ -7,11 +7,11 @@ import (
 	"lastgood/internal/wire"
 )
 
-// Bounds of prefetching. What they leave out expires, and is refreshed by the
-// next question for it.
+// Bounds of prefetching. What finds the queue full may be offered again by the next
+// question for it; what never gets in expires, and is refreshed then.
 const (
 	prefetchQueue = 256 // that wait for Run
-	prefetchMost  = 64  // under way
+	prefetchMost  = 64  // under way; the others wait
 )
 
 // popular is a question whose answer is about to expire. It is all in one piece,
@@ -25,6 +25,10 @@ type popular struct {
 // offer has an answer refreshed that is about to expire and is asked for often:
 // once for each that is stored. It neither waits nor allocates.
 func (r *Resolver) offer(hit *cache.Hit, name dnsname.Name, t wire.Type) {
+	if len(r.prefetches) == cap(r.prefetches) {
+		r.stats.prefetchesDropped.Add(1)
+		return
+	}
 	if !hit.Claim() {
 		return
 	}
@@ -37,17 +41,34 @@ func (r *Resolver) offer(hit *cache.Hit, name dnsname.Name, t wire.Type) {
 	}
 }
 
-// prefetch starts the flight.
-func (r *Resolver) prefetch(p *popular) {
-	if r.prefetching.Add(1) > prefetchMost {
-		r.prefetching.Add(-1)
-		r.stats.prefetchesDropped.Add(1)
-		return
+// offered is where Run takes what is to be prefetched from: nowhere while as many
+// are under way as may be. prefetched tells when that ends.
+func (r *Resolver) offered() <-chan popular {
+	if r.prefetching.Load() >= prefetchMost {
+		return nil
 	}
+	return r.prefetches
+}
+
+// prefetched notes that one is not under way any more.
+func (r *Resolver) prefetched() {
+	if r.prefetching.Add(-1) == prefetchMost-1 {
+		select {
+		case r.room <- struct{}{}:
+		default: // Run is about to see it
+		}
+	}
+}
+
+// prefetch starts the flight. Only Run does.
+func (r *Resolver) prefetch(p *popular) {
+	r.prefetching.Add(1)
 	key := flightKey{dnsname.Name(p.name[:p.len]), p.typ}
-	// What the cache has is fresh: the flight is not to end for that.
-	if !r.launch(key, job{early: true, stale: true, seen: r.flights.landed.Load()}) {
-		r.prefetching.Add(-1) // it is being refreshed anyway, or there is no room
+	if !r.launch(key, job{early: true, stale: true}) {
+		r.prefetching.Add(-1)
+		if _, ok := r.flights.underWay(key); !ok { // else it is being refreshed anyway
+			r.stats.prefetchesDropped.Add(1)
+		}
 		return
 	}
 	r.stats.prefetches.Add(1)

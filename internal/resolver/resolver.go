@@ -130,8 +130,9 @@ type Resolver struct {
 	troubled   troubled
 	wake       chan struct{} // makes Run look at the plan of rechecks
 
-	prefetches  chan popular // for Run; nil when there is no prefetching
-	prefetching atomic.Int32 // under way
+	prefetches  chan popular  // for Run; nil when there is no prefetching
+	prefetching atomic.Int32  // under way
+	room        chan struct{} // tells Run that not too many are any more
 
 	readers sync.Pool // of *cache.Reader
 
@@ -153,7 +154,7 @@ func New(o Options) *Resolver {
 		health: o.Health, stale: o.Stale, neverStale: o.NeverStale, errorText: o.ErrorText, wake: make(chan struct{}, 1),
 	}
 	if o.Prefetch {
-		r.prefetches = make(chan popular, prefetchQueue)
+		r.prefetches, r.room = make(chan popular, prefetchQueue), make(chan struct{}, 1)
 	}
 	r.local = newLocalNames(o.LocalZones, o.LocalData)
 	r.private = newPrivateNets(o.PrivateAddresses, o.PrivateDomains)

@@ -189,7 +189,7 @@ func TestControlAPIInAnOutage(t *testing.T) {
 		t.Errorf("its last good answer: %+v", x)
 	}
 	call(t, "GET", base+"cache/lookup?name=www.example&type=MX", "", &l)
-	if x := l.Client; x.Outcome != "resolve" || !strings.Contains(x.Why, "zone example. is in trouble") {
+	if x := l.Client; x.Outcome != "failure" || x.Rcode != "SERVFAIL" || !strings.Contains(x.Why, "zone example. is in trouble") {
 		t.Errorf("what it never answered: %+v", x)
 	}
 	a.cache.Fail(now, cache.Question{Name: dnsname.MustParse("www.example."), Type: wire.TypeMX}, &ede.Error{Text: "was refused"}, true)

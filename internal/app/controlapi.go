@@ -89,7 +89,7 @@ func (c controlAPI) Stats() control.CacheStats {
 		Hits: s.Hits, StaleHits: s.StaleHits, Misses: s.Misses, Puts: s.Puts, Refused: s.Outranked + s.Oversize, Replaced: s.Replaced,
 		Evicted: control.Evictions{
 			Gone: s.EvictGone, Unasked: s.EvictUnasked, Recency: s.EvictRecency, Contradicted: s.EvictContra,
-			Types: s.EvictTypes, Buried: s.EvictBuried, Delegations: s.EvictCuts, Failures: s.EvictFailures,
+			Types: s.EvictTypes, Buried: s.EvictBuried, Flushed: s.Flushed, Delegations: s.EvictCuts, Failures: s.EvictFailures,
 		},
 	}
 }

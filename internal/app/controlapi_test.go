@@ -138,6 +138,9 @@ func TestControlAPI(t *testing.T) {
 	if got := dumped(t, base+"cache/dump"); got != 0 {
 		t.Errorf("%d entries are left", got)
 	}
+	if call(t, "GET", base+"cache/stats", "", &s); s.Entries != 0 || s.Evicted.Flushed != 5 {
+		t.Errorf("stats after that: %+v", s)
+	}
 }
 
 // dumped counts the entries of a dump.

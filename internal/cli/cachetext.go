@@ -153,8 +153,8 @@ func printStats(w io.Writer, s *control.CacheStats) {
 	fmt.Fprintf(w, "look-ups      %d fresh, %d stale, %d nothing\n", s.Hits, s.StaleHits, s.Misses)
 	fmt.Fprintf(w, "stored        %d, of them %d in place of their like; %d refused\n", s.Puts, s.Replaced, s.Refused)
 	v := &s.Evicted
-	fmt.Fprintf(w, "went          %d gone, %d expired and unasked for, %d to make room, %d contradicted, %d beyond a name's bound of types, %d buried\n",
-		v.Gone, v.Unasked, v.Recency, v.Contradicted, v.Types, v.Buried)
+	fmt.Fprintf(w, "went          %d gone, %d expired and unasked for, %d to make room, %d contradicted, %d beyond a name's bound of types, %d buried, %d flushed\n",
+		v.Gone, v.Unasked, v.Recency, v.Contradicted, v.Types, v.Buried, v.Flushed)
 	fmt.Fprintf(w, "went besides  %d delegations, %d failures\n", v.Delegations, v.Failures)
 }
 

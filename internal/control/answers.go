@@ -105,6 +105,7 @@ type Evictions struct {
 	Contradicted uint64 `json:"contradicted"`
 	Types        uint64 `json:"types"`  // too many types at a name
 	Buried       uint64 `json:"buried"` // with a zone that was flushed or denied
+	Flushed      uint64 `json:"flushed"`
 	Delegations  uint64 `json:"delegations"`
 	Failures     uint64 `json:"failures"`
 }

@@ -11,6 +11,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/infra"
+	"lastgood/internal/stale"
 )
 
 // rememberFailing is how long after a snapshot was saved it still speaks of
@@ -113,7 +114,7 @@ func (k *kept) cut(zone dnsname.Name, still bool, at instants) infra.CutMemory {
 		m.Cause = ede.Error{Code: f.Code, ID: f.ID, Text: f.Text}
 		m.Since = at.load(f.Since)
 	}
-	for _, took := range k.Samples {
+	for _, took := range k.Samples[max(0, len(k.Samples)-stale.SamplesKept):] {
 		m.Samples = append(m.Samples, time.Duration(took)*time.Microsecond)
 	}
 	return m

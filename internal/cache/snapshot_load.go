@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"lastgood/internal/clock"
@@ -225,18 +226,37 @@ func (l *loader) refused(why outcome) {
 	}
 }
 
+// serversMost is how many name servers of a delegation are read, and addresses of
+// each: more than anybody stores, and so that a file cannot ask for much memory.
+const serversMost = 1024
+
+// nameServer reads one of a delegation's.
+func (c *cursor) nameServer() NameServer {
+	ns := NameServer{Name: c.fullName()}
+	for range min(c.uvarint(), uint64(len(c.b))) {
+		b := c.take(uint64(c.byte()))
+		if c.bad {
+			break
+		}
+		if addr, ok := netip.AddrFromSlice(b); ok && len(ns.Addrs) < serversMost {
+			ns.Addrs = append(ns.Addrs, addr)
+		}
+	}
+	return ns
+}
+
 // delegation reads a delegation; false: there is none.
 func (l *loader) delegation(c *cursor) bool {
 	d := &Delegation{Cut: c.fullName(), Parent: c.fullName(), TTL: uint32(c.number(4))}
 	learned, life := int64(c.number(8)), int64(c.number(8))
 	for range min(c.uvarint(), uint64(len(c.b))) {
-		ns := NameServer{Name: c.fullName()}
-		for range min(c.uvarint(), uint64(len(c.b))) {
-			if addr, ok := netip.AddrFromSlice(c.take(uint64(c.byte()))); ok {
-				ns.Addrs = append(ns.Addrs, addr)
-			}
+		ns := c.nameServer()
+		if c.bad {
+			return false
 		}
-		d.Servers = append(d.Servers, ns)
+		if len(d.Servers) < serversMost {
+			d.Servers = append(d.Servers, ns)
+		}
 	}
 	if c.bad {
 		return false
@@ -244,7 +264,8 @@ func (l *loader) delegation(c *cursor) bool {
 	if l.dry {
 		return true
 	}
-	if !nameFits(d.Cut) || d.Parent != "" && !nameFits(d.Parent) || !l.inTime(learned) || life <= 0 {
+	sound := !slices.ContainsFunc(d.Servers, func(ns NameServer) bool { return !nameFits(ns.Name) })
+	if !sound || !nameFits(d.Cut) || d.Parent != "" && !nameFits(d.Parent) || !l.inTime(learned) || life <= 0 {
 		l.report.Refused++
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lastgood/internal/cache"
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
@@ -11,10 +12,11 @@ import (
 )
 
 // A delegation past its TTL leads on while whoever could renew it is out of
-// reach: at once when the servers above are known to be in trouble, else when the
-// attempt at them fails. A parent that answers ends that: its referral replaces
-// the delegation, its denial drops it with all that is beneath. What is found so
-// lives no longer than a stale answer does.
+// reach: at once when the servers above are known to be in trouble, or were asked
+// within 30 s for a cut that fails, else when the attempt at them fails. A parent
+// that answers ends that: its referral replaces the delegation, its denial drops
+// it with all that is beneath. What is found so lives no longer than a stale
+// answer does.
 
 // lapses looks for such a delegation below where a resolution would begin, and
 // goes there if it is to be used at once.
@@ -29,6 +31,10 @@ func (t *task) lapses(anchor dnsname.Name, p place) bool {
 		return false
 	}
 	t.lapsed = d
+	if t.it.askedAbove(now, d.Cut) {
+		t.throughLapsed()
+		return true
+	}
 	s := t.it.seat(now, p.cut)
 	if _, bad := t.it.troubleAt(now, s); !bad {
 		return false
@@ -36,6 +42,14 @@ func (t *task) lapses(anchor dnsname.Name, p place) bool {
 	t.it.askBehind(s, d.Cut)
 	t.throughLapsed()
 	return true
+}
+
+// askedAbove tells whether a cut is failing whose parent was asked so lately that
+// it is not asked again, whatever the lifetime of its delegation (invariant 7). If
+// not, the caller asks.
+func (it *Iterator) askedAbove(now clock.Mono, cut dnsname.Name) bool {
+	_, failing := it.infra.CutFailing(now, cut)
+	return failing && !it.infra.AskParent(now, cut)
 }
 
 // useLapsed goes to the delegation past its TTL after the attempt above it

@@ -23,6 +23,7 @@ type snapshots struct {
 
 	loaded atomic.Bool // what was saved last is in the cache, or of no use: now it may be overwritten
 	off    atomic.Bool // nothing is saved
+	mine   fs.FileInfo // what was saved last; who saves owns it
 
 	mu    sync.Mutex // guards what follows
 	state snapshotState
@@ -102,6 +103,7 @@ func (a *App) saveSnapshot() {
 	if !a.snapshots.loaded.Load() || a.snapshots.off.Load() {
 		return
 	}
+	a.tellOthers()
 	now, wall := a.clock.Now(), a.clock.Wall()
 	h := cache.SnapshotHeader{Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(memory{a.infra.Memory(), a.infra.SilentServers(now)}, instants{now, wall})}
 	var entries int
@@ -116,11 +118,25 @@ func (a *App) saveSnapshot() {
 		a.snapshotFailed(err)
 		return
 	}
+	a.snapshots.mine, _ = os.Stat(a.o.Snapshot)
 	a.snapshots.note(func(s *snapshotState) {
 		s.since, s.entries, s.bytes, s.saveTook, s.failure = now, entries, size.n, took, ""
 		s.saves++
 	})
 	a.o.Log.Debug("cache saved", "file", a.o.Snapshot, "entries", entries, "bytes", size.n, "took", took.Round(time.Millisecond))
+}
+
+// tellOthers warns of somebody else who writes the file. Each of them has a whole
+// one, but whose it is at the next start is a matter of chance.
+func (a *App) tellOthers() {
+	mine := a.snapshots.mine
+	if mine == nil {
+		return
+	}
+	there, err := os.Stat(a.o.Snapshot)
+	if err == nil && (!os.SameFile(there, mine) || !there.ModTime().Equal(mine.ModTime())) {
+		a.o.Log.Warn("another program writes the snapshot as well", "file", a.o.Snapshot, "advice", "give each lastgood a cache.snapshot of its own")
+	}
 }
 
 // snapshotFailed counts a failure, and logs one that is not that of last time.

@@ -283,6 +283,34 @@ func TestNoSnapshotOfAnAppThatDidNotStart(t *testing.T) {
 	first.stop(t)
 }
 
+// Two that were given the same file do each other no harm, but are told.
+func TestTwoWithOneFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cache.snapshot")
+	one, two := startKeeping(t, file, ""), startKeeping(t, file, "")
+	one.put("one.example.", 3600)
+	two.put("two.example.", 3600)
+	for range 3 {
+		one.saveSnapshot()
+		one.saveSnapshot()
+		if strings.Contains(one.log.String(), "another program") {
+			t.Fatal("took itself for another program")
+		}
+	}
+	two.saveSnapshot()
+	one.stop(t)
+	two.stop(t)
+	for _, k := range []*keeping{one, two} {
+		if n := strings.Count(k.log.String(), "another program writes the snapshot"); n != 1 {
+			t.Errorf("told %d times: %s", n, k.log.String())
+		}
+	}
+	last := startKeeping(t, file, "")
+	if last.state("one.example.") != stale.Gone || last.state("two.example.") != stale.Fresh {
+		t.Error("it is not the file of the one that was last")
+	}
+	last.stop(t)
+}
+
 func TestSnapshotPath(t *testing.T) {
 	parse := func(text string) *config.Config {
 		c, err := config.Parse("test", []byte(text))

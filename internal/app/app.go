@@ -1,5 +1,6 @@
 // Package app joins the packages into a running resolver. It is the only
-// place that knows both the configuration and what it configures.
+// place that knows both the configuration and what it configures. It must not
+// judge a question or an answer: that is for those whom it joins.
 package app
 
 import (

@@ -1,5 +1,7 @@
 // Package cli is the command line: it reads arguments, starts what they ask
-// for and prints for people (or, with --json, for scripts).
+// for and prints for people (or, with --json, for scripts). What it shows of a
+// running server it asks for over the control address; it must not read that
+// server's files.
 //
 // Exit codes: 0 done, 1 it was tried and failed, 2 the command or the
 // configuration is wrong and nothing was started.
@@ -92,7 +94,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func root() *command {
 	return &command{
 		name:  "lastgood",
-		short: "a recursive DNS resolver that says why when it cannot answer",
+		short: "a recursive DNS resolver that serves the last good answer and says why",
 		sub:   []*command{serveCommand(), labCommand(), queryCommand(), cacheCommand(), zonesCommand(), configCommand(), completionCommand(), versionCommand()},
 	}
 }

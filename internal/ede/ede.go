@@ -1,5 +1,6 @@
 // Package ede names the extended DNS errors (RFC 8914) and carries a failure's
-// cause from where it happens to the reply that tells of it.
+// cause from where it happens to the reply that tells of it. It must not know
+// messages, and decides nothing: an error says what happened, not what to do.
 package ede
 
 import "strconv"

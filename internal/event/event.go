@@ -1,6 +1,7 @@
 // Package event tells what happened, as typed values. The same stream feeds
 // metrics, logs, the trace of a single query, and the tests' expectations.
 // Emitting must be cheap and must not block; cache hits are counted, not told.
+// Nothing may depend on anybody hearing an event.
 package event
 
 import (

@@ -1,5 +1,6 @@
 // Package rrset holds record sets as data: an owner, a type, a TTL and the
-// record data in uncompressed wire form.
+// record data in uncompressed wire form. It must not know messages, nor what
+// time it is: a TTL is a number here.
 package rrset
 
 import (

@@ -44,17 +44,17 @@ func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, boo
 // note takes in what was told of a zone.
 func (r *Resolver) note(now clock.Mono, cut dnsname.Name, tr infra.Trouble, bad bool) {
 	if bad {
-		if began := r.troubled.add(cut, tr.Failing); began {
-			r.flights.ramps.end(cut)
+		if began := r.troubled.add(cut, ailment{tr.Failing, tr.Servers}); began {
+			r.flights.ramps.end(cut, tr.Silent)
 		}
 		return
 	}
-	failed, was := r.troubled.has(cut)
-	if (failed || tr.Recovered) && r.troubled.clear(now, cut) {
+	a, was := r.troubled.has(cut)
+	if (a.failing || tr.Recovered) && r.troubled.clear(now, cut) {
 		r.cache.RecoverBelow(now, cut)
 	}
 	if was || tr.Recovered {
-		r.flights.ramps.begin(now, cut) // before others see that the trouble is over
+		r.flights.ramps.begin(now, cut, max(a.servers, tr.Servers)) // before others see that the trouble is over
 		r.troubled.remove(cut)
 	}
 }

@@ -31,7 +31,8 @@ type link struct {
 	failed  time.Duration // since its last attempt failed, 0 for none
 	trouble bool          // its zone is in trouble, and it is known
 	stored  clock.Mono
-	landed  clock.Mono // when what the servers say came
+	asked   clock.Mono // when the servers were asked
+	landed  clock.Mono // when what they say came
 }
 
 // links makes a chain of up to 11 aliases, some of which lead elsewhere by now.
@@ -40,7 +41,7 @@ func links(rnd *rand.Rand) map[string]*link {
 	n := 1 + rnd.IntN(12)
 	for i := range n {
 		owner, next := fmt.Sprintf("h%d.example.", i), fmt.Sprintf("h%d.example.", i+1)
-		l := &link{took: time.Duration(1+rnd.IntN(300)) * ms}
+		l := &link{took: time.Duration(1 + rnd.IntN(int(300*ms)))}
 		ttl, again := uint32(1+rnd.IntN(100)), uint32(60+rnd.IntN(100))
 		switch last := i == n-1; {
 		case last && rnd.IntN(4) == 0:
@@ -78,11 +79,50 @@ type model struct {
 	old        bool
 	failure    bool
 	denied     bool
+	since      bool // a flight was waited for when a hop was stale already
 }
 
 const patience, toldTTL = 500 * ms, 30
 
+// walk goes along the chain, and once more if something better came meanwhile for
+// a hop that was stale.
 func (m *model) walk() {
+	m.once()
+	if m.failure || !m.since {
+		return
+	}
+	better := slices.ContainsFunc(m.hops, func(hop string) bool {
+		owner, rest, _ := strings.Cut(hop, " ")
+		l := m.links[owner]
+		m.settle(l)
+		return strings.HasSuffix(rest, ":stale") && l.landed != 0
+	})
+	if better {
+		m.hops, m.old = nil, false
+		m.once()
+	}
+}
+
+// settle looks whether what a link was asked for has come by now.
+func (m *model) settle(l *link) {
+	if l.asked == 0 || l.landed != 0 || l.hangs || l.asked.Add(l.took) > m.now {
+		return
+	}
+	if l.fails {
+		l.failed = m.begin.Sub(l.asked.Add(l.took))
+		return
+	}
+	l.landed = l.asked.Add(l.took)
+}
+
+// ask begins a resolution, unless one is under way.
+func (m *model) ask(owner string, l *link) {
+	if l.asked == 0 {
+		l.asked, m.asked = m.now, append(m.asked, owner)
+	}
+}
+
+func (m *model) once() {
 	timer := m.begin.Add(patience)
 	for owner := "h0.example."; owner != "" && !m.failure; {
 		l := m.links[owner]
@@ -108,43 +148,45 @@ func (m *model) hop(owner string, l *link, timer clock.Mono) clock.Mono {
 	serve := func(how string) {
 		e := &l.e
 		if how == "new" {
-			e, l.landed = &l.now, m.now
+			e = &l.now
 		}
 		m.old = m.old || how == "stale"
 		m.hops = append(m.hops, fmt.Sprintf("%s %s:%s", owner, e.Type, how))
 	}
+	m.settle(l)
 	recent := l.failed != 0 && m.now.Sub(m.begin)+l.failed < 30*time.Second
 	switch {
+	case l.landed != 0:
+		serve("new")
 	case l.have == stale.Fresh:
 		serve("fresh")
 	case l.have == stale.Stale && (l.trouble || recent):
 		serve("stale")
 	case l.have == stale.Stale && (l.failed != 0 || m.now >= timer):
-		m.asked = append(m.asked, owner)
+		m.ask(owner, l)
 		serve("stale")
 		if l.failed == 0 {
 			timer = m.begin
 		}
-	case l.have == stale.Stale && (l.hangs || m.now.Add(l.took) >= timer):
-		m.asked = append(m.asked, owner)
-		m.now = timer
-		serve("stale")
-		timer = m.begin
-	case l.have == stale.Stale:
-		m.asked = append(m.asked, owner)
-		m.now = m.now.Add(l.took)
-		if l.fails {
-			serve("stale")
-		} else {
-			serve("new")
-		}
 	default:
-		m.asked = append(m.asked, owner)
-		if m.failure = l.hangs || l.fails; m.failure {
-			return timer
+		m.ask(owner, l)
+		m.since = m.since || m.old
+		end := l.asked.Add(l.took)
+		switch {
+		case l.have == stale.Gone && (l.hangs || l.fails):
+			m.failure = true
+		case l.have == stale.Stale && (l.hangs || end >= timer):
+			m.now = timer
+			serve("stale")
+			timer = m.begin
+		default:
+			m.now = end
+			if m.settle(l); l.fails {
+				serve("stale")
+			} else {
+				serve("new")
+			}
 		}
-		m.now = m.now.Add(l.took)
-		serve("new")
 	}
 	return timer
 }

@@ -78,7 +78,7 @@ func situations() map[string]explained {
 		}},
 		"slow start": {outcome: "stale", hops: "stale serve stale", before: func(r *Resolver, _ *scripted) {
 			old(r)
-			r.flights.ramps.begin(r.clock.Now(), name("example."))
+			r.flights.ramps.begin(r.clock.Now(), name("example."), "")
 			for i := range rampFirst {
 				r.flights.ramps.admit(r.clock.Now(), name("example."), flightKey{name("other.example."), wire.Type(i)})
 			}

@@ -21,6 +21,8 @@ type past struct {
 	cause   *ede.Error    // the first that is known
 	timeout time.Duration // that the client waited for, when that is why
 	waited  bool          // it ran out: nothing else is waited for
+
+	waitedSince bool // a flight was waited for after a hop
 }
 
 // add notes a hop that is served at a moment. The first that has a cause speaks

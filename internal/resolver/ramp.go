@@ -15,7 +15,7 @@ const (
 	rampLast  = 1024             // a window that needs no bound any more
 	rampQueue = 1000             // questions that wait for their turn; more are forgotten, and refreshed when asked for again
 	rampTime  = 10 * time.Second // after which it is over anyway
-	maxRamps  = 1000             // at once; more zones come back without
+	maxRamps  = 1000             // at once; more come back without
 )
 
 // ramps are the slow starts of zones that came back. What expired in a long
@@ -23,13 +23,16 @@ const (
 // the time: servers that have just come back are not to be met by all of that at
 // once. So 32 refreshes of the zone are under way at first, twice as many
 // whenever as many were answered; who asks for more gets the stale answer, and
-// the question is queued. Safe for concurrent use; what is new to the resolver,
-// and has no stale answer, does not pass here.
+// the question is queued. The zones of a hoster have one slow start together: it
+// is their servers that come back. Safe for concurrent use; what is new to the
+// resolver, and has no stale answer, does not pass here.
 type ramps struct {
 	live atomic.Int32 // len(cuts): nothing is locked while there are none
 
 	mu        sync.Mutex
-	cuts      map[dnsname.Name]*ramp
+	cuts      map[dnsname.Name]*ramp // at most maxTroubled
+	sets      map[string]*ramp       // those of them that zones of the same servers share
+	count     int                    // different ones, at most maxRamps
 	refreshes uint64 // that passed
 	queued    uint64 // that had to wait
 	forgotten uint64 // that found the queue full
@@ -38,6 +41,8 @@ type ramps struct {
 
 // ramp is one slow start. It is guarded by ramps.mu.
 type ramp struct {
+	servers  string // of the zones that share it, "" for one zone's own
+	zones    int    // that share it
 	began    clock.Mono
 	window   int // refreshes that may be under way
 	out      int // and are
@@ -46,53 +51,87 @@ type ramp struct {
 	waiting  map[flightKey]struct{} // the same
 }
 
-func newRamps() *ramps { return &ramps{cuts: map[dnsname.Name]*ramp{}} }
+func newRamps() *ramps { return &ramps{cuts: map[dnsname.Name]*ramp{}, sets: map[string]*ramp{}} }
 
 // over tells whether the slow start is no longer needed.
 func (p *ramp) over(now clock.Mono) bool {
 	return now.Sub(p.began) >= rampTime || len(p.queue) == 0 && p.window >= rampLast
 }
 
-// begin starts one for a zone that came back, unless one is under way.
-func (s *ramps) begin(now clock.Mono, cut dnsname.Name) {
+// begin starts one for a zone that came back, unless one is under way; servers is
+// what infra.Trouble said when they were silent. Zones of the same silent servers
+// come back together and share one.
+func (s *ramps) begin(now clock.Mono, cut dnsname.Name, servers string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.cuts[cut]; p != nil && !p.over(now) {
-		return
-	}
-	if len(s.cuts) >= maxRamps {
-		for c, p := range s.cuts {
-			if p.over(now) {
-				delete(s.cuts, c)
-			}
+	if p := s.cuts[cut]; p != nil {
+		if !p.over(now) {
+			return
 		}
+		s.leave(cut, p)
 	}
-	if len(s.cuts) >= maxRamps {
+	p := s.sets[servers]
+	if p != nil && p.over(now) {
+		p = nil
+	}
+	if len(s.cuts) >= maxTroubled || p == nil && s.count >= maxRamps {
+		s.sweep(now)
+	}
+	if len(s.cuts) >= maxTroubled || p == nil && s.count >= maxRamps {
 		s.without++
 		return
 	}
-	s.cuts[cut] = &ramp{began: now, window: rampFirst, waiting: map[flightKey]struct{}{}}
+	if p == nil {
+		p = &ramp{servers: servers, began: now, window: rampFirst, waiting: map[flightKey]struct{}{}}
+		if s.count++; servers != "" {
+			s.sets[servers] = p
+		}
+	}
+	p.zones++
+	s.cuts[cut] = p
 	s.live.Store(int32(len(s.cuts)))
 }
 
+func (s *ramps) sweep(now clock.Mono) {
+	for cut, p := range s.cuts {
+		if p.over(now) {
+			s.leave(cut, p)
+		}
+	}
+}
+
 // end gives up the slow start of a zone that fails again: what waits is served
-// stale and comes back with the next question.
-func (s *ramps) end(cut dnsname.Name) {
+// stale and comes back with the next question. If its servers are silent again it
+// is over for all who share it.
+func (s *ramps) end(cut dnsname.Name, silent bool) {
 	if s.live.Load() == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.cuts[cut]; p != nil {
-		s.remove(cut, p)
+		if silent {
+			p.forget()
+			p.window = rampLast // for the others, if they know better
+		}
+		s.leave(cut, p)
 	}
 }
 
-func (s *ramps) remove(cut dnsname.Name, p *ramp) {
-	p.queue, p.waiting = nil, map[flightKey]struct{}{}
+// leave takes a zone out, and with the last one its slow start.
+func (s *ramps) leave(cut dnsname.Name, p *ramp) {
 	delete(s.cuts, cut)
 	s.live.Store(int32(len(s.cuts)))
+	if p.zones--; p.zones > 0 {
+		return
+	}
+	p.forget()
+	if s.count--; s.sets[p.servers] == p {
+		delete(s.sets, p.servers)
+	}
 }
+
+func (p *ramp) forget() { p.queue, p.waiting = nil, map[flightKey]struct{}{} }
 
 // admit lets a refresh of a zone pass: counted in a slow start, of which landed
 // must be told, or without one. False: it was queued.
@@ -107,7 +146,7 @@ func (s *ramps) admit(now clock.Mono, cut dnsname.Name, key flightKey) (*ramp, b
 	case p == nil:
 		return nil, true
 	case p.over(now):
-		s.remove(cut, p)
+		s.leave(cut, p)
 		return nil, true
 	case p.out < p.window:
 		p.out++

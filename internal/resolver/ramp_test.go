@@ -177,7 +177,7 @@ func TestRampBounds(t *testing.T) {
 	now := clock.Mono(time.Hour)
 	cut := func(i int) dnsname.Name { return name(fmt.Sprintf("z%d.example.", i)) }
 	for i := range maxRamps + 5 {
-		s.begin(now, cut(i))
+		s.begin(now, cut(i), "")
 	}
 	if len(s.cuts) != maxRamps || s.without != 5 {
 		t.Errorf("%d slow starts, %d without", len(s.cuts), s.without)
@@ -202,8 +202,8 @@ func TestRampBounds(t *testing.T) {
 	if _, ok := s.admit(now.Add(rampTime), cut(0), key(1)); !ok || len(s.cuts) != maxRamps-1 {
 		t.Error("it does not end")
 	}
-	s.begin(now.Add(rampTime), cut(maxRamps))
-	s.begin(now.Add(rampTime), cut(maxRamps+1))
+	s.begin(now.Add(rampTime), cut(maxRamps), "")
+	s.begin(now.Add(rampTime), cut(maxRamps+1), "")
 	if len(s.cuts) > 2 {
 		t.Errorf("%d are kept that are over", len(s.cuts)-2)
 	}
@@ -212,16 +212,16 @@ func TestRampBounds(t *testing.T) {
 func TestTroubledIsBounded(t *testing.T) {
 	var s troubled
 	for i := range maxTroubled + 10 {
-		if !s.add(name(fmt.Sprintf("z%d.", i)), i%2 == 0) {
+		if !s.add(name(fmt.Sprintf("z%d.", i)), ailment{failing: i%2 == 0}) {
 			t.Fatal("was there before")
 		}
 	}
 	last := name(fmt.Sprintf("z%d.", maxTroubled+9))
-	if failing, ok := s.has(last); len(s.cuts) != maxTroubled || !ok || failing {
-		t.Errorf("%d zones, the last %v %v", len(s.cuts), ok, failing)
+	if a, ok := s.has(last); len(s.cuts) != maxTroubled || !ok || a.failing {
+		t.Errorf("%d zones, the last %v %v", len(s.cuts), ok, a)
 	}
-	s.add(last, true)
-	if failing, _ := s.has(last); !failing || s.add(last, false) {
+	s.add(last, ailment{failing: true})
+	if a, _ := s.has(last); !a.failing || s.add(last, ailment{}) {
 		t.Error("that it failed is forgotten")
 	}
 	s.remove(last)

@@ -116,6 +116,38 @@ func TestHopThatPassesItsLimitWhileAnotherIsWaitedFor(t *testing.T) {
 	})
 }
 
+// Invariant 3: an alias that was replaced while the rest of the chain was waited
+// for is not told any more.
+func TestReplacedAliasIsNotResurrected(t *testing.T) {
+	for what, v := range map[string]struct {
+		alias time.Duration // until the servers tell where it leads now
+		want  string
+		took  time.Duration
+	}{
+		"while its old target is waited for": {time.Second, "NOERROR www.example./CNAME:59 new.example./A:3480", 2 * time.Second},
+		"later":                              {3 * time.Second, "NOERROR www.example./CNAME:30 old.example./A:60 OLDA", 2 * time.Second},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var told []event.StaleServed
+				r, it := newTest(t, func(o *Options) { lasting(usual(), nil)(o); hears(o, &told) }, func(ctx context.Context, q iterator.Request) iterator.Result {
+					if q.Name == name("www.example.") {
+						return slow(v.alias, alias("www.example.", 60, "new.example."))(ctx, q)
+					}
+					return slow(1500*ms, address(q.Name.String(), 60, 9))(ctx, q)
+				})
+				r.put(alias("www.example.", 60, "old.example."), address("new.example.", 3600, 2))
+				time.Sleep(2*time.Minute - 2*time.Second)
+				a := r.expect(t, "www.example.", v.took, v.want)
+				if a.Stale != (len(told) == 1) || it.asked.Load() != 2 {
+					t.Errorf("stale %v, told %v, %d resolutions", a.Stale, told, it.asked.Load())
+				}
+				time.Sleep(10 * time.Second)
+			})
+		})
+	}
+}
+
 // A DNAME past its TTL still makes aliases; a fresh one goes before a stale name.
 func TestStaleDNAME(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

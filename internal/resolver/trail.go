@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
@@ -26,6 +27,7 @@ type trail struct {
 	past  past          // what is said of hops past their TTL
 
 	unasked bool // it looks only: nobody wants what it finds in the cache
+	again   bool // it was walked before: see overtaken
 }
 
 // walk follows the trail to its end. The chain is answered whole or not at all.
@@ -37,6 +39,10 @@ func (t *trail) walk(ctx context.Context) *Answer {
 		}
 		t.chain = append(t.chain, hop)
 		if t.ends(hop) {
+			if t.overtaken() {
+				again := trail{r: t.r, q: t.q, job: t.job, name: t.q.Name, again: true}
+				return again.walk(ctx)
+			}
 			return t.finish(hop)
 		}
 		if len(t.chain) > t.r.cnameHops {
@@ -48,6 +54,27 @@ func (t *trail) walk(ctx context.Context) *Answer {
 		}
 		t.name = hop.Target
 	}
+}
+
+// overtaken tells whether something better has come for a hop that was taken past
+// its TTL while another was waited for: an alias that was replaced meanwhile is not
+// to be told any more. Then the trail begins anew, once.
+func (t *trail) overtaken() bool {
+	if !t.past.waitedSince || t.again {
+		return false
+	}
+	look := trail{r: t.r, q: &Query{Type: t.q.Type}, job: t.job, unasked: true}
+	now := t.r.clock.Now()
+	return slices.ContainsFunc(t.chain, func(h Hop) bool {
+		if look.name = h.Entry.Name; h.Alias != "" {
+			look.name = h.Alias
+		}
+		if !h.stale {
+			return false
+		}
+		_, state := look.known(now)
+		return state == stale.Fresh
+	})
 }
 
 // ends tells whether a hop is the chain's last: no alias, or the one that was

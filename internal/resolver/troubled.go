@@ -21,10 +21,15 @@ const maxTroubled = 10_000
 type troubled struct {
 	n  atomic.Int32 // len(cuts): nothing is locked while all is well
 	mu sync.Mutex
-	// cuts has whether a zone was failing, not suspect only.
-	cuts map[dnsname.Name]bool
+	cuts map[dnsname.Name]ailment
 	// cleared has when the failures beneath a zone were forgotten.
 	cleared map[dnsname.Name]clock.Mono
+}
+
+// ailment is what was wrong with a zone.
+type ailment struct {
+	failing bool   // it was failing, not suspect only
+	servers string // those that were silent, as infra.Trouble names them
 }
 
 // clearEvery is how often at most the failures beneath a zone are forgotten: some
@@ -32,26 +37,27 @@ type troubled struct {
 // they are not to be asked for all the time for that.
 const clearEvery = 10 * time.Second
 
-// has tells whether a zone was in trouble, and whether it was failing.
-func (s *troubled) has(cut dnsname.Name) (failing, ok bool) {
+// has tells whether a zone was in trouble, and in which.
+func (s *troubled) has(cut dnsname.Name) (a ailment, ok bool) {
 	if s.n.Load() == 0 {
-		return false, false
+		return a, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	failing, ok = s.cuts[cut]
-	return failing, ok
+	a, ok = s.cuts[cut]
+	return a, ok
 }
 
 // add notes that a zone is in trouble, and tells whether it was not before.
-func (s *troubled) add(cut dnsname.Name, failing bool) (began bool) {
+func (s *troubled) add(cut dnsname.Name, a ailment) (began bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	failed, was := s.cuts[cut]
+	before, was := s.cuts[cut]
 	if !was {
 		s.cuts = roomIn(s.cuts)
 	}
-	s.cuts[cut] = failed || failing
+	a.failing = a.failing || before.failing
+	s.cuts[cut] = a
 	s.n.Store(int32(len(s.cuts)))
 	return !was
 }

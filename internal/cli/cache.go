@@ -31,11 +31,7 @@ been stale, until when it may be served, and which zone gave it. Then what a
 client who asks for TYPE (A unless told otherwise) would get at this moment, and
 why. Nothing is asked of anybody.`,
 		example: []string{"lastgood cache lookup www.example.com", "lastgood cache lookup example.com MX --json"},
-		flags: func(fs *flag.FlagSet) any {
-			o := new(controlOptions)
-			o.register(fs)
-			return o
-		},
+		flags:   controlFlags,
 		run: func(ctx context.Context, e *env, opts any, args []string) error {
 			name, typ, err := readQuestion("cache lookup", args)
 			if err != nil {
@@ -45,6 +41,24 @@ why. Nothing is asked of anybody.`,
 			var l control.Lookup
 			return o.show(ctx, e, "/api/v1/cache/lookup", url.Values{"name": {name.String()}, "type": {typ.String()}}, &l, func(w io.Writer) { printLookup(w, &l) })
 		},
+	}
+}
+
+// controlFlags are the options of commands that need no others.
+func controlFlags(fs *flag.FlagSet) any {
+	o := new(controlOptions)
+	o.register(fs)
+	return o
+}
+
+// showing runs a command without arguments that shows one value of the API.
+func showing[T any](what, path string, print func(io.Writer, *T)) func(context.Context, *env, any, []string) error {
+	return func(ctx context.Context, e *env, opts any, args []string) error {
+		if len(args) > 0 {
+			return usagef("%s takes no argument %q", what, args[0])
+		}
+		value := new(T)
+		return opts.(*controlOptions).show(ctx, e, path, nil, value, func(w io.Writer) { print(w, value) })
 	}
 }
 
@@ -247,18 +261,7 @@ func runFlush(ctx context.Context, e *env, o *controlOptions, f control.Flush) e
 func cacheStatsCommand() *command {
 	return &command{
 		name: "stats", args: "[options]", short: "count what is in the cache",
-		flags: func(fs *flag.FlagSet) any {
-			o := new(controlOptions)
-			o.register(fs)
-			return o
-		},
-		run: func(ctx context.Context, e *env, opts any, args []string) error {
-			if len(args) > 0 {
-				return usagef("cache stats takes no argument %q", args[0])
-			}
-			var s control.CacheStats
-			return opts.(*controlOptions).show(ctx, e, "/api/v1/cache/stats", nil, &s, func(w io.Writer) { printStats(w, &s) })
-		},
+		flags: controlFlags, run: showing("cache stats", "/api/v1/cache/stats", printStats),
 	}
 }
 

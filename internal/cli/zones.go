@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"flag"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -20,18 +18,8 @@ not waited for: clients get the last good answers at once. The client timeout
 is how long a client of a healthy zone waits before it gets one; it is learned
 from the last 64 resolutions, and 500ms below 16 samples.`,
 		example: []string{"lastgood zones", "lastgood zones --json"},
-		flags: func(fs *flag.FlagSet) any {
-			o := new(controlOptions)
-			o.register(fs)
-			return o
-		},
-		run: func(ctx context.Context, e *env, opts any, args []string) error {
-			if len(args) > 0 {
-				return usagef("zones takes no argument %q", args[0])
-			}
-			var list control.ZoneList
-			return opts.(*controlOptions).show(ctx, e, "/api/v1/zones", nil, &list, func(w io.Writer) { printZones(w, &list, time.Now()) })
-		},
+		flags:   controlFlags,
+		run:     showing("zones", "/api/v1/zones", func(w io.Writer, list *control.ZoneList) { printZones(w, list, time.Now()) }),
 	}
 }
 

@@ -13,6 +13,10 @@ type Trouble struct {
 	Cut     dnsname.Name
 	Failing bool // as a whole; otherwise all its servers are suspect
 	Refused bool // every server said REFUSED
+	Silent  bool // it is its servers' silence, which is to all that they serve; with Recovered: was
+	// Servers is the same for cuts that have all their servers in common, when the
+	// iterator told of it and it is Silent; else "".
+	Servers string
 	Cause   *ede.Error
 	Since   clock.Mono
 	// Recovered comes without trouble: the cut was failing, and one of its silent
@@ -31,13 +35,13 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 	if c, ok := i.cuts.get(cut); ok {
 		c.recall(servers)
 		if i.revive(c); c.failing && !i.outdated(now, c) {
-			return Trouble{Failing: true, Refused: c.refused, Cause: c.cause, Since: c.since}, true
+			return Trouble{Failing: true, Refused: c.refused, Silent: c.mute, Cause: c.cause, Since: c.since}, true
 		}
-		t.Recovered, c.back = c.back, false
+		t.Recovered, t.Silent, c.back = c.back, c.back, false
 	}
 	last, lastHost, quiet := i.quiet(now, servers)
 	if quiet {
-		t.Cause, t.Since = last.blamed(lastHost), last.silentSince()
+		t.Silent, t.Cause, t.Since = true, last.blamed(lastHost), last.silentSince()
 	}
 	return t, quiet
 }
@@ -49,7 +53,7 @@ func (i *Infra) outdated(now clock.Mono, c *cutState) bool {
 	latest := max(c.last, c.sought)
 	if c.mute { // who asks a silent server for another cut looks after this one too
 		for _, addr := range c.silent {
-			if a, ok := i.addrs.peek(addr); ok {
+			if a, ok := i.addrs.peek(addr); ok && !a.revisiting(now) {
 				latest = max(latest, a.lastSent)
 			}
 		}
@@ -101,7 +105,12 @@ func (i *Infra) quiet(now clock.Mono, servers []Candidate) (last *address, host 
 // mum tells that an address is suspect or unreachable. One that nobody asked for
 // long has time to answer the first question.
 func (a *address) mum(now clock.Mono) bool {
-	return a.health(now) >= silent && (a.revisited == 0 || now.Sub(a.revisited) >= a.patience())
+	return a.health(now) >= silent && !a.revisiting(now)
+}
+
+// revisiting tells that it may yet answer the first question after long.
+func (a *address) revisiting(now clock.Mono) bool {
+	return a.revisited != 0 && now.Sub(a.revisited) < a.patience()
 }
 
 // silentSince is when what an address did not answer first was sent, or when it

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type seat struct {
 	servers []infra.Candidate // as far as addresses are known
 	old     []netip.AddrPort  // those among them that are past their TTL
 	all     bool              // those are all: no other server's address could be looked up
+	set     string            // names the servers, if those are all; "" if not
 	made    clock.Mono
 }
 
@@ -105,7 +107,25 @@ func (it *Iterator) newSeat(now clock.Mono, cut dnsname.Name) *seat {
 	} else {
 		f.delegation()
 	}
+	s.name()
 	return s
+}
+
+// name makes the name of the set of servers: their addresses in order.
+func (s *seat) name() {
+	if !s.all {
+		return
+	}
+	list := make([]netip.AddrPort, len(s.servers))
+	for i := range list {
+		list[i] = s.servers[i].Addr
+	}
+	slices.SortFunc(list, netip.AddrPort.Compare)
+	var b []byte
+	for _, a := range list {
+		b, _ = a.AppendBinary(b)
+	}
+	s.set = string(b)
 }
 
 // seatFinder collects the servers of a seat.

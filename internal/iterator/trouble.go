@@ -28,7 +28,9 @@ func (it *Iterator) troubleAt(now clock.Mono, s *seat) (infra.Trouble, bool) {
 	if s.zone != nil && s.zone.Fallback {
 		return infra.Trouble{}, false
 	}
-	tr.Cut = s.cut
+	if tr.Cut = s.cut; tr.Silent {
+		tr.Servers = s.set
+	}
 	return tr, bad
 }
 

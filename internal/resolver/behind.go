@@ -54,7 +54,10 @@ func (r *Resolver) note(now clock.Mono, cut dnsname.Name, tr infra.Trouble, bad 
 		r.cache.RecoverBelow(now, cut)
 	}
 	if was || tr.Recovered {
-		r.flights.ramps.begin(now, cut, max(a.servers, tr.Servers)) // before others see that the trouble is over
+		if tr.Servers != "" {
+			a.servers = tr.Servers
+		}
+		r.flights.ramps.begin(now, cut, a.servers) // before others see that the trouble is over
 		r.troubled.remove(cut)
 	}
 }

@@ -33,10 +33,10 @@ type ramps struct {
 	cuts      map[dnsname.Name]*ramp // at most maxTroubled
 	sets      map[string]*ramp       // those of them that zones of the same servers share
 	count     int                    // different ones, at most maxRamps
-	refreshes uint64 // that passed
-	queued    uint64 // that had to wait
-	forgotten uint64 // that found the queue full
-	without   uint64 // zones that came back when there were too many
+	refreshes uint64                 // that passed
+	queued    uint64                 // that had to wait
+	forgotten uint64                 // that found the queue full
+	without   uint64                 // zones that came back when there were too many
 }
 
 // ramp is one slow start. It is guarded by ramps.mu.

@@ -106,6 +106,87 @@ func TestSlowStart(t *testing.T) {
 	})
 }
 
+// The zones of a hoster whose servers come back share one slow start, however many
+// they are; those that failed for reasons of their own have one each.
+func TestSlowStartOfAHoster(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			u := newRush(t, 0, 200*ms)
+			u.it.ail("example.", nil)
+			const zones = 500
+			ail := func(with *infra.Trouble) {
+				for i := range zones {
+					u.it.ail(fmt.Sprintf("z%d.", i), with)
+				}
+			}
+			for i := range zones {
+				zone := fmt.Sprintf("z%d.", i)
+				u.names = append(u.names, "www."+zone)
+				u.r.put(of(zone, address("www."+zone, 60, 1)))
+			}
+			time.Sleep(2 * time.Minute)
+			trouble, most := &infra.Trouble{Failing: true}, int32(zones)
+			if shared {
+				trouble, most = &infra.Trouble{Silent: true, Servers: "all four of them"}, rampFirst
+			}
+			ail(trouble)
+			u.ask()
+			ail(nil)
+			first := make(chan int, 1)
+			go func() { first <- u.ask() }()
+			if time.Sleep(199 * ms); u.most.Load() != most {
+				t.Errorf("%d questions at once, want %d", u.most.Load(), most)
+			}
+			if n := <-first; n != int(most) {
+				t.Errorf("%d fresh answers at first, want %d", n, most)
+			}
+			if time.Sleep(2 * time.Second); u.most.Load() != most && u.most.Load() > 256 {
+				t.Errorf("later %d questions at once", u.most.Load())
+			}
+			if n := u.ask(); n != zones || u.it.asked.Load() != zones {
+				t.Errorf("%d fresh answers by %d resolutions", n, u.it.asked.Load())
+			}
+			time.Sleep(rampTime)
+			time.Sleep(time.Minute)
+			if n := u.ask(); n != zones {
+				t.Errorf("later %d fresh answers", n)
+			}
+			s := u.r.flights.ramps
+			if s.sweep(u.r.clock.Now()); len(s.cuts) != 0 || len(s.sets) != 0 || s.count != 0 || s.live.Load() != 0 {
+				t.Errorf("left behind: %d of %d slow starts", len(s.cuts), s.count)
+			}
+		})
+	}
+}
+
+// Of zones that share a slow start one fails for itself: the others go on. When
+// their servers are silent again it is over.
+func TestSharedSlowStartEnds(t *testing.T) {
+	for _, silent := range []bool{true, false} {
+		s, now := newRamps(), clock.Mono(time.Hour)
+		a, b := name("a.example."), name("b.example.")
+		key := func(i int) flightKey { return flightKey{name(fmt.Sprintf("n%d.example.", i)), wire.TypeA} }
+		s.begin(now, a, "servers")
+		s.begin(now, b, "servers")
+		var p *ramp
+		for i := range rampFirst + 5 {
+			if got, ok := s.admit(now, a, key(i)); ok {
+				p = got
+			}
+		}
+		if _, ok := s.admit(now, b, key(99)); ok || s.count != 1 || len(p.queue) != 6 {
+			t.Fatalf("%d slow starts, %d wait", s.count, len(p.queue))
+		}
+		s.end(a, silent)
+		if next := s.landed(p, 1, true); len(next) == 0 != silent {
+			t.Errorf("silent %v: %v go on", silent, next)
+		}
+		if _, ok := s.admit(now, b, key(100)); ok != silent {
+			t.Errorf("silent %v: admitted %v", silent, ok)
+		}
+	}
+}
+
 // A zone that fails again is left alone.
 func TestSlowStartEndsWithTheNextTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

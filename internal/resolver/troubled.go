@@ -19,8 +19,8 @@ const maxTroubled = 10_000
 // question, or a reply to another zone's question from a server that they share.
 // Safe for concurrent use.
 type troubled struct {
-	n  atomic.Int32 // len(cuts): nothing is locked while all is well
-	mu sync.Mutex
+	n    atomic.Int32 // len(cuts): nothing is locked while all is well
+	mu   sync.Mutex
 	cuts map[dnsname.Name]ailment
 	// cleared has when the failures beneath a zone were forgotten.
 	cleared map[dnsname.Name]clock.Mono

@@ -441,6 +441,12 @@ func TestTroubleIsNotRememberedForLong(t *testing.T) {
 	if !bad(i, sec.Add(most)) || bad(i, sec.Add(most+time.Minute)) {
 		t.Error("another cut's question to a silent server does not count")
 	}
+	i = fails(Blame{Silent: servers})
+	late := sec.Add(most + time.Minute)
+	i.Sent(late, addr(0)) // another cut's, the first after so long
+	if bad(i, late.Add(100*ms-1)) || !bad(i, late.Add(100*ms)) {
+		t.Error("the first question after that to a silent server, another cut's, has no time to be answered")
+	}
 	i = fresh(Options{})
 	now := suspects(i, sec, addr(0))
 	if !bad(i, now) || !bad(i, now.Add(most-2*time.Second)) || bad(i, now.Add(most)) {

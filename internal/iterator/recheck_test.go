@@ -100,3 +100,40 @@ func TestRecheckOfAnAddressAsConfigured(t *testing.T) {
 		}
 	})
 }
+
+// Zones with all servers in common are told of as such while those are silent, and
+// when they come back; not those that fail for a reason of their own.
+func TestZonesOfTheSameServers(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.start()
+		w.resolve("www.glueless.com.", "A")
+		w.resolve("www.example.com.", "A")
+		now := w.clock.Now()
+		var servers []infra.Candidate
+		for _, a := range []string{"192.0.2.11:53", "192.0.2.12:53", "192.0.2.21:53"} {
+			w.infra.Unreachable(now, netip.MustParseAddrPort(a), "no such host", false)
+			servers = append(servers, infra.Candidate{Addr: netip.MustParseAddrPort(a)})
+		}
+		trouble := func(cut string) infra.Trouble {
+			tr, _ := w.it.Trouble(w.clock.Now(), n(cut))
+			return tr
+		}
+		one, other, third := trouble("glueless.com."), trouble("other.net."), trouble("example.com.")
+		if !one.Silent || one.Servers == "" || one.Servers != other.Servers || third.Servers == one.Servers || third.Servers == "" {
+			t.Errorf("%+v\n%+v\n%+v", one, other, third)
+		}
+		w.infra.CutFailed(now, n("glueless.com."), nil, infra.Blame{Silent: servers[2:]})
+		w.infra.CutFailed(now, n("other.net."), nil, infra.Blame{Refused: true})
+		if tr := trouble("glueless.com."); !tr.Failing || !tr.Silent || tr.Servers != one.Servers {
+			t.Errorf("failing: %+v", tr)
+		}
+		if tr := trouble("other.net."); !tr.Failing || tr.Silent || tr.Servers != "" {
+			t.Errorf("refused: %+v", tr)
+		}
+		time.Sleep(time.Millisecond)
+		w.infra.Answered(w.clock.Now(), servers[2].Addr, 0)
+		if tr := trouble("glueless.com."); !tr.Recovered || tr.Servers != one.Servers {
+			t.Errorf("back: %+v", tr)
+		}
+	})
+}

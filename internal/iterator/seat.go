@@ -157,25 +157,25 @@ func (f *seatFinder) delegation() {
 	}
 }
 
-// host adds the addresses of a server that are known: answers, else glue, else
-// answers past their TTL.
+// host adds the addresses of a server that are known: answers and the glue that
+// they speak against, which an attempt tries last, else answers past their TTL.
 func (f *seatFinder) host(c infra.Candidate, glue []netip.Addr) {
 	var found, old []netip.Addr
 	settled := true
 	for _, typ := range f.it.families() {
 		addrs, state, ok := f.it.stored(f.reader, f.now, c.Host, typ)
+		_, failed := f.it.cache.LastFailure(f.now, cache.Question{Name: c.Host, Type: typ})
 		switch {
 		case ok && state == stale.Fresh:
 			found = append(found, addrs...)
-			continue
 		case ok:
 			old = append(old, addrs...)
-		}
-		if _, failed := f.it.cache.LastFailure(f.now, cache.Question{Name: c.Host, Type: typ}); !failed {
-			settled = false
+			settled = settled && failed
+		default:
+			settled = settled && failed
 		}
 		for _, a := range glue {
-			if familyOf(a) == typ {
+			if familyOf(a) == typ && !slices.Contains(found, a) {
 				found = append(found, a)
 			}
 		}

@@ -403,6 +403,30 @@ func TestUnknownAddressIsNoTrouble(t *testing.T) {
 	})
 }
 
+// Glue that a name server's own address records speak against is tried last: as
+// long as that may help, the cut is in no trouble.
+func TestGlueMayHelp(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.start()
+		expect(t, w.resolve("www.example.com.", "A"), answered)
+		now, wrong := w.clock.Now(), netip.MustParseAddrPort("203.0.113.9:53")
+		for _, ns := range []string{"ns1.example.com.", "ns2.example.com."} {
+			w.cache.Put(now, &cache.Entry{Name: n(ns), Type: wire.TypeA, Rank: cache.RankAuthAnswer, Set: set(ns, 3600, "A", wrong.Addr().String()), Cut: n("example.com."), TTL: 3600})
+		}
+		w.infra.Unreachable(now, wrong, "refused", false)
+		time.Sleep(seatLasts)
+		if _, bad := w.it.Trouble(w.clock.Now(), n("example.com.")); bad {
+			t.Error("in trouble, though the glue is well")
+		}
+		for _, glue := range []string{"192.0.2.11:53", "192.0.2.12:53"} {
+			w.infra.Unreachable(w.clock.Now(), netip.MustParseAddrPort(glue), "refused", false)
+		}
+		if _, bad := w.it.Trouble(w.clock.Now(), n("example.com.")); !bad {
+			t.Error("not in trouble, though nobody can be reached")
+		}
+	})
+}
+
 // What is asked for every question that finds something stale allocates nothing.
 func TestTroubleAllocatesNothing(t *testing.T) {
 	in(t, small, func(t *testing.T, w *world) {

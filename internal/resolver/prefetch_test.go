@@ -237,7 +237,10 @@ func TestPrefetchStormOfDeadServers(t *testing.T) {
 // what it leaves out is counted.
 func TestPrefetchLeavesRoomForQuestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, it := newTest(t, func(o *Options) { prefetching(o); o.Flights = 20 }, slow(time.Second, address("new.example.", 60, 1)))
+		r, it := newTest(t, func(o *Options) { prefetching(o); o.Flights = 20 }, func(_ context.Context, q iterator.Request) iterator.Result {
+			time.Sleep(time.Second)
+			return iterator.Result{Entries: []cache.Entry{address(q.Name.String(), 60, 1)}}
+		})
 		r.runs(t)
 		var rd cache.Reader
 		ask := func() {

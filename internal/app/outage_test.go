@@ -9,6 +9,7 @@ import (
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
+	"lastgood/internal/resolver"
 	"lastgood/internal/wire"
 )
 
@@ -35,5 +36,21 @@ func TestZonesInTroubleAreCounted(t *testing.T) {
 	}})
 	if len(got) != 2 || got["failing"] != 2 || got["suspect"] != 1 {
 		t.Errorf("%v, want 2 failing and 1 suspect", got)
+	}
+}
+
+// Answers are fresh, stale or none, each counted once: what the cache alone
+// answered, which the resolver never saw, is fresh.
+func TestAnswersAreCountedByFreshness(t *testing.T) {
+	got := map[string]float64{}
+	g := gatherer{func(m control.Metric) {
+		if m.Name == "lastgood_answers_total" {
+			got[m.Labels[1]] += m.Value
+		}
+	}}
+	g.freshness(100, resolver.Stats{Fresh: 20, None: 3, Stale: map[resolver.StaleCount]uint64{
+		{Why: event.StaleTimeout, Cause: -1}: 4, {Why: event.StaleTrouble, Cause: int(ede.NoReachableAuthority)}: 5}})
+	if len(got) != 3 || got["fresh"] != 120 || got["stale"] != 9 || got["none"] != 3 {
+		t.Errorf("%v, want 120 fresh, 9 stale, 3 none", got)
 	}
 }

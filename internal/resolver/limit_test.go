@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"context"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/ede"
 	"lastgood/internal/infra"
+	"lastgood/internal/iterator"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -72,4 +75,57 @@ func TestWaitCutByTheLimitIsTold(t *testing.T) {
 			t.Error(a.Errors[0].Text)
 		}
 	})
+}
+
+// A chain that may be served whole when it is asked for is served, whatever becomes
+// of the refreshes, and no hop of it after its limit.
+func TestChainsNearTheirLimits(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	near := 0
+	for round := range 500 {
+		synctest.Test(t, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, uint64(round)))
+			m := &model{links: links(rnd)}
+			r, it := newTest(t, lasting(usual(), nil), func(ctx context.Context, q iterator.Request) iterator.Result {
+				l := m.links[q.Name.String()]
+				if l.hangs {
+					<-ctx.Done()
+				} else if time.Sleep(l.took); !l.fails {
+					return iterator.Result{Entries: []cache.Entry{l.now}}
+				}
+				return iterator.Result{Failure: &ede.Error{Code: ede.NetworkError, ID: "ERRS"}}
+			})
+			it.learned = patience
+			time.Sleep(30 * time.Hour)
+			now := r.clock.Now()
+			for _, l := range m.links {
+				left := time.Duration(1 + rnd.Int64N(int64(1200*ms)))
+				limit := time.Duration(l.e.TTL)*time.Second + 24*time.Hour
+				if l.e.Kind != cache.Data {
+					limit -= 23 * time.Hour
+				}
+				stored := now.Add(left - limit)
+				if l.have == stale.Fresh {
+					stored = now
+					l.e.TTL += 20
+				} else if near++; l.trouble {
+					it.ail(l.e.Cut.String(), silent)
+				}
+				r.cache.Put(stored, &l.e)
+			}
+			a := r.ask("h0.example.", wire.TypeA)
+			if len(a.Chain) == 0 {
+				t.Errorf("seed %d round %d: %s after %v", seed, round, shape(a), r.clock.Now().Sub(now))
+			}
+			for i := range a.Chain {
+				if h := &a.Chain[i]; h.Entry.State(a.At) == stale.Gone || a.ttl(h) == 0 {
+					t.Errorf("seed %d round %d: %s is gone: %s", seed, round, h.Entry.Name, shape(a))
+				}
+			}
+			time.Sleep(11 * time.Second)
+		})
+	}
+	if near < 1000 {
+		t.Errorf("%d hops near their limit: the test proves little", near)
+	}
 }

@@ -367,6 +367,9 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 		t.req.Budget.receive(len(r.reply.View.Bytes()))
 	}
 	v := t.it.verdict(r.reply, t.askedBy(y))
+	if t.req.Stale && v.baseless() {
+		v.outcome, v.text = event.Garbage, "denies without authority"
+	}
 	if v.minimised = y.minimised; v.cutOff {
 		t.bound("records-per-section")
 	}

@@ -33,6 +33,13 @@ type class struct {
 // useful tells whether the reply moves the resolution on without doubt.
 func (c *class) useful() bool { return c.outcome.Useful() && !c.soft }
 
+// baseless tells whether a server denies that should have the authority, and has
+// neither the AA bit nor an SOA record for it. That is believed if nobody knows
+// better, but it does not refresh a last good answer (RFC 8767 §4).
+func (v *verdict) baseless() bool {
+	return v.outcome.Useful() && v.denied && v.soa == nil && !v.message.aa && !v.asked.lenient
+}
+
 // classify tells what a scrubbed reply means for the question.
 func classify(m *message, a asked) class {
 	switch m.rcode {

@@ -63,7 +63,8 @@
 // reply; and there must be an excuse for a stale hop (judged.staleExcuse): no useful
 // answer was found between the question and the reply, and its servers do not help
 // or did not until 40 s ago (rechecks and slow start), or its question's last
-// attempt failed no longer than five minutes ago, or the client waited for the
+// attempt failed no longer than five minutes ago, or one at its zone did and nobody
+// was told so since, or the client waited for the
 // client timeout, counted from the beginning of an attempt that was under way.
 //
 // And the reverse (judge.withheld): a failure although a whole answer was told as
@@ -101,8 +102,9 @@
 // TestOracleBites puts proxies between program and clients that ignore TTLs,
 // believe lies, or deny the wrong type; TestPlanted makes these and other mistakes in
 // a copy of the program: no limit of what is stale, stale though the servers answer,
-// the answer TTL written back. Each must be found. counts.varied fails when the worlds lose
-// their variety.
+// a part of a chain, a failure in the place of the last good answer, the answer TTL
+// written back. Each must be found. counts.varied fails when the worlds lose their
+// variety.
 //
 // # What it does not cover
 //

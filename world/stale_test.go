@@ -231,8 +231,9 @@ func (r *reply) withoutEDNS() bool { return r.ask.size == 0 }
 
 // What excuses something stale beside what excuses a failure.
 const (
-	ownFailure excuse = "own failure" // the question's last attempt failed, and that is remembered
-	timedOut   excuse = "timeout"     // the client waited as long as it should
+	ownFailure  excuse = "own failure"  // the question's last attempt failed, and that is remembered
+	zoneFailure excuse = "zone failure" // so did one at the zone, and nobody asked since
+	timedOut    excuse = "timeout"      // the client waited as long as it should
 )
 
 const (
@@ -266,6 +267,8 @@ func (x *judged) staleExcuse(hop dnsname.Name) (excuse, string) {
 		return e, ""
 	case last != nil && last.failed && last.until+longest > x.r.sent-slack:
 		return ownFailure, ""
+	case x.forgotten(hop):
+		return zoneFailure, ""
 	case x.sluggish(x.r.sent-noticed, x.r.came):
 		return slow, ""
 	case found != nil && found.until < began+x.policy.timeout-instant:
@@ -275,6 +278,48 @@ func (x *judged) staleExcuse(hop dnsname.Name) (excuse, string) {
 	default:
 		return none, fmt.Sprintf("every server on the way to %s is well, no failure can be remembered and the client waited for %v only: %s", hop, x.r.came-began, why)
 	}
+}
+
+// forgotten tells whether a zone on the way to a name was seen to fail no longer ago
+// than failures are remembered, and nothing was told as stale for it since: then
+// nobody looks whether it is back. Whoever is told so has it looked after.
+func (x *judged) forgotten(name dnsname.Name) bool {
+	failing := map[dnsname.Name]bool{}
+	last := map[dnsname.Name]time.Duration{} // when it was seen to, if nobody looks after it
+	for _, e := range x.events {
+		if e.at >= x.r.came {
+			break
+		}
+		switch y := e.Event.(type) {
+		case event.CutHealth:
+			delete(last, y.Cut)
+			if failing[y.Cut] = y.Failing; y.Failing {
+				last[y.Cut] = e.at
+			}
+		case event.Rechecked:
+			if failing[y.Cut] {
+				last[y.Cut] = e.at
+			}
+		case event.FlightEnded:
+			for cut, bad := range failing {
+				if bad && y.Failure != nil && y.Question.Name.Under(cut) {
+					last[cut] = e.at
+				}
+			}
+		case event.StaleServed:
+			for cut := range last {
+				if y.Why == event.StaleTrouble && y.Question.Name.Under(cut) && e.at < x.r.sent-noticed {
+					delete(last, cut)
+				}
+			}
+		}
+	}
+	for cut, at := range last {
+		if name.Under(cut) && at > x.r.sent-longest-slack {
+			return true
+		}
+	}
+	return false
 }
 
 // timer is when the client's timer began: with the question, or the attempt that it

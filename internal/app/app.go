@@ -23,6 +23,7 @@ import (
 	"lastgood/internal/infra"
 	"lastgood/internal/listener"
 	"lastgood/internal/resolver"
+	"lastgood/internal/stale"
 	"lastgood/internal/upstream"
 )
 
@@ -62,6 +63,7 @@ type App struct {
 	token     string // of the control address
 
 	tlsRoots map[dnsname.Name]*x509.CertPool // of forward zones that have their own
+	stale    *stale.Rules                    // the policies of all names
 
 	ready  atomic.Bool
 	failed chan error
@@ -85,6 +87,7 @@ func New(o Options) (*App, error) {
 	if a.clock == nil {
 		a.clock = clock.New()
 	}
+	a.snapshots.flushed = make(chan struct{}, 1)
 	if err := a.build(); err != nil {
 		return nil, Mistake{err}
 	}

@@ -70,16 +70,28 @@ func (c controlAPI) Dump(ctx context.Context, f control.Filter, yield func(contr
 }
 
 // Flush forgets a name, or a type of it.
-func (c controlAPI) Flush(name dnsname.Name, t wire.Type) int { return c.a.cache.Flush(name, t) }
+func (c controlAPI) Flush(name dnsname.Name, t wire.Type) int {
+	defer c.a.snapshots.afterFlush() // whatever went: the file may hold what the cache does not any more
+	return c.a.cache.Flush(name, t)
+}
 
 // FlushZone forgets a name and everything below it.
-func (c controlAPI) FlushZone(zone dnsname.Name) int { return c.a.cache.FlushBelow(zone) }
+func (c controlAPI) FlushZone(zone dnsname.Name) int {
+	defer c.a.snapshots.afterFlush()
+	return c.a.cache.FlushBelow(zone)
+}
 
 // FlushStale forgets what expired.
-func (c controlAPI) FlushStale() int { return c.a.cache.FlushStale(c.a.clock.Now()) }
+func (c controlAPI) FlushStale() int {
+	defer c.a.snapshots.afterFlush()
+	return c.a.cache.FlushStale(c.a.clock.Now())
+}
 
 // FlushNegative forgets denials.
-func (c controlAPI) FlushNegative() int { return c.a.cache.FlushNegative(c.a.clock.Now()) }
+func (c controlAPI) FlushNegative() int {
+	defer c.a.snapshots.afterFlush()
+	return c.a.cache.FlushNegative(c.a.clock.Now())
+}
 
 // Stats counts.
 func (c controlAPI) Stats() control.CacheStats {
@@ -121,10 +133,9 @@ func (c controlAPI) Zones() control.ZoneList {
 	if since, offline := c.a.infra.Offline(m.now); offline {
 		out.Offline, out.OfflineSince = true, m.at(since)
 	}
-	rules := staleRules(c.a.o.Config)
 	for _, z := range c.a.infra.Zones(m.now) {
 		wait := c.a.o.Config.Limits.ResolutionDeadline // without stale answers
-		if p := rules.For(z.Cut); p.Enabled {
+		if p := c.a.stale.For(z.Cut); p.Enabled {
 			wait = p.Timeout(z.Timeout)
 		}
 		zone := control.Zone{

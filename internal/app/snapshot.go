@@ -25,6 +25,8 @@ type snapshots struct {
 	off    atomic.Bool // nothing is saved
 	mine   fs.FileInfo // what was saved last; who saves owns it
 
+	flushed chan struct{} // of one slot, filled: something was, which the file may still hold
+
 	mu    sync.Mutex // guards what follows
 	state snapshotState
 }
@@ -82,19 +84,52 @@ func (a *App) startSnapshots(ctx context.Context) {
 	}
 }
 
-// saveSnapshots saves the cache every interval.
+// flushDelay is how long after a flush the cache is saved, so that several
+// flushes in a row are one save.
+const flushDelay = time.Second
+
+// saveShare bounds what flushes without end cost: saves take no more than one
+// part in so many of the time.
+const saveShare = 10
+
+// afterFlush has the cache saved soon, so that no crash brings back what was
+// flushed.
+func (s *snapshots) afterFlush() {
+	select {
+	case s.flushed <- struct{}{}:
+	default:
+	}
+}
+
+// saveSnapshots saves the cache every interval, and soon after a flush.
 func (a *App) saveSnapshots(ctx context.Context) {
-	timer := time.NewTimer(a.o.Config.Cache.SnapshotInterval)
+	every := a.o.Config.Cache.SnapshotInterval
+	due := a.clock.Now().Add(every)
+	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-a.snapshots.flushed:
+			if now := a.clock.Now(); a.soonest(now) < due {
+				due = a.soonest(now)
+				timer.Reset(due.Sub(now))
+			}
 		case <-timer.C:
 			a.saveSnapshot()
-			timer.Reset(a.o.Config.Cache.SnapshotInterval)
+			due = a.clock.Now().Add(every)
+			timer.Reset(every)
 		}
 	}
+}
+
+// soonest is when the cache may be saved because of a flush.
+func (a *App) soonest(now clock.Mono) clock.Mono {
+	a.snapshots.mu.Lock()
+	defer a.snapshots.mu.Unlock()
+	s := &a.snapshots.state
+	return max(now.Add(flushDelay), s.since.Add(saveShare*s.saveTook))
 }
 
 // saveSnapshot writes the cache to its file, if it may. It is not called twice

@@ -172,6 +172,52 @@ func TestSavedEveryInterval(t *testing.T) {
 	})
 }
 
+// What is flushed is gone from the file a second later: a kill does not bring it
+// back. One who flushes all the time does not put that off.
+func TestFlushIsSavedSoon(t *testing.T) {
+	for _, every := range []time.Duration{0, 300 * time.Millisecond} {
+		file := filepath.Join(t.TempDir(), "cache.snapshot")
+		synctest.Test(t, func(t *testing.T) {
+			o := Options{Config: config.Default(), Log: slog.New(slog.DiscardHandler), Snapshot: file}
+			a, err := New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := &keeping{App: a}
+			ctx, end := contextWithEnd(t)
+			k.startSnapshots(ctx)
+			k.put("bad.example.", 3600)
+			k.put("good.example.", 3600)
+			time.Sleep(o.Config.Cache.SnapshotInterval + 10*time.Second)
+			if n := (controlAPI{a}).Flush(dnsname.MustParse("bad.example."), wire.TypeNone); n != 1 {
+				t.Errorf("%d entries flushed", n)
+			}
+			for since := time.Now(); every > 0 && time.Since(since) < 1200*time.Millisecond; time.Sleep(every) {
+				controlAPI{a}.FlushStale()
+			}
+			if every == 0 {
+				time.Sleep(1200 * time.Millisecond)
+			}
+			synctest.Wait()
+			if n := k.metric("lastgood_snapshot_saves_total"); n != 2 {
+				t.Errorf("%v saves, want that of the interval and that of the flush", n)
+			}
+			end()
+			k.tasks.Wait() // as after a kill: nothing more was saved
+			if k.App, err = New(o); err != nil {
+				t.Fatal(err)
+			}
+			ctx, end = contextWithEnd(t)
+			k.startSnapshots(ctx)
+			if k.state("bad.example.") != stale.Gone || k.state("good.example.") != stale.Fresh {
+				t.Error("what was flushed is back, or what was not is gone")
+			}
+			end()
+			k.tasks.Wait()
+		})
+	}
+}
+
 // A file that cannot be used is refused with its name and the reason; one of
 // somebody else's is not overwritten, one that is torn is.
 func TestRefusedSnapshots(t *testing.T) {

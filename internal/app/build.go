@@ -16,6 +16,7 @@ import (
 	"lastgood/internal/iterator"
 	"lastgood/internal/listener"
 	"lastgood/internal/resolver"
+	"lastgood/internal/stale"
 	"lastgood/internal/upstream"
 )
 
@@ -44,6 +45,7 @@ func (a *App) build() error {
 	if a.tlsRoots, err = tlsRoots(a.o.Config); err != nil {
 		return err
 	}
+	a.stale = staleRules(a.o.Config)
 	seed := a.o.Seed
 	if seed == 0 {
 		var b [8]byte
@@ -52,7 +54,7 @@ func (a *App) build() error {
 	}
 	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.o.Events)
 	a.snapshots.said = statementsOf(a.o.Config, hints)
-	a.cache = cache.New(cacheOptions(a.o.Config, seed))
+	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
 	a.infra = infra.New(infraOptions(a.o.Config, seed))
 	a.upstream = upstream.New(a.upstreamOptions(events))
 	a.resolver = resolver.New(a.resolverOptions(events, func(addresses iterator.Addresses) resolver.Iterator {
@@ -62,11 +64,11 @@ func (a *App) build() error {
 	return nil
 }
 
-func cacheOptions(c *config.Config, seed uint64) cache.Options {
+func cacheOptions(c *config.Config, rules *stale.Rules, seed uint64) cache.Options {
 	return cache.Options{
 		Size: int64(c.Cache.Size), MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL,
 		MinNegativeTTL: c.Cache.MinNegativeTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
-		Stale:      staleRules(c),
+		Stale:      rules,
 		FailureMin: c.Limits.FailureMin, FailureMax: c.Limits.FailureMax, Seed: seed,
 	}
 }
@@ -85,14 +87,14 @@ func (a *App) upstreamOptions(events event.Sink) upstream.Options {
 }
 
 func (a *App) iteratorOptions(events event.Sink, addresses iterator.Addresses, hints []cache.NameServer, seed uint64) iterator.Options {
-	rec, limits, rules := a.o.Config.Recursion, a.o.Config.Limits, staleRules(a.o.Config)
+	rec, limits := a.o.Config.Recursion, a.o.Config.Limits
 	mode := map[string]iterator.Mode{"relaxed": iterator.Relaxed, "strict": iterator.Strict, "off": iterator.Off}
 	return iterator.Options{
 		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Addresses: addresses, Clock: a.clock,
 		Rand: mathrand.New(mathrand.NewPCG(seed, 2)), Events: events,
 		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), IPv4: rec.IPv4, IPv6: rec.IPv6,
 		Allowed:   func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
-		AnswerTTL: func(name dnsname.Name) uint32 { return rules.For(name).TTL(math.MaxUint32) },
+		AnswerTTL: func(name dnsname.Name) uint32 { return a.stale.For(name).TTL(math.MaxUint32) },
 		Limits: iterator.Limits{
 			Records: limits.RecordsPerSection, CNAMEHops: limits.CNAMEHops, Depth: limits.Depth, Referrals: limits.Referrals,
 			NSLookups: limits.NSLookups, LookupsTotal: limits.NSLookupsTotal, PerZone: limits.OutstandingPerZone,
@@ -144,7 +146,7 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addre
 	kept := cachedZones(c)
 	return resolver.Options{
 		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Health: a.infra, Events: events,
-		Stale: staleRules(c), NeverStale: neverStale(c), ErrorText: c.Stale.ErrorText, Prefetch: c.Recursion.Prefetch,
+		Stale: a.stale, NeverStale: neverStale(c), ErrorText: c.Stale.ErrorText, Prefetch: c.Recursion.Prefetch,
 		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries,
 		ReplyBytes: int64(c.Limits.ReplyBytes), CNAMEHops: c.Limits.CNAMEHops,
 		Depth: c.Limits.Depth, Flights: c.Limits.Flights,

@@ -11,7 +11,7 @@ import (
 
 // wiring is what every part is told of a configuration, as text.
 func (a *App) wiring(c *config.Config) string {
-	a.o.Config = c
+	a.o.Config, a.stale = c, staleRules(c)
 	known := infraOptions(c, 1)
 	known.Rand = nil
 	walk := a.iteratorOptions(nil, nil, nil, 1)
@@ -20,7 +20,7 @@ func (a *App) wiring(c *config.Config) string {
 	walk.Rand, walk.Allowed, walk.AnswerTTL = nil, nil, nil
 	client := a.resolverOptions(nil, nil)
 	client.Panicked = nil
-	stored := cacheOptions(c, 1)
+	stored := cacheOptions(c, a.stale, 1)
 	policies := fmt.Sprintf("%+v %+v %+v %+v", *stored.Stale.For("\x01x\x00"), *stored.Stale.For("\x01y\x00"),
 		*client.Stale.For("\x01x\x00"), *client.Stale.For("\x01y\x00"))
 	stored.Stale, client.Stale = nil, nil // pointers, of which no two are alike
@@ -53,6 +53,8 @@ func TestKeysReachTheirParts(t *testing.T) {
 		`limits: {tcp-connections: 7}`, `limits: {tcp-connections-per-client: 7}`, `limits: {tcp-idle-timeout: 1s}`,
 		`limits: {tcp-pipeline: 7}`, `limits: {udp-size: 600B}`, `limits: {failure-min: 2s}`, `limits: {failure-max: 1m}`,
 		`recursion: {prefetch: false}`, `stale: {enabled: false}`, `stale: {error-text: false}`, `stale: {never-for-clients: [192.0.2.0/24]}`,
+		`stale: {max-stale: 2d}`, `stale: {max-stale-negative: 1m}`, `stale: {answer-ttl: 1s}`, `stale: {failure-recheck: 1m}`,
+		`stale: {positive-only: true}`, `stale: {on-refused: refuse}`,
 		`stale: {client-timeout: 1s}`, `stale: {never-for: [x.]}`, `stale: {zones: [{zone: x., answer-ttl: 1s}]}`,
 		`forward: [{zone: x., to: ["192.0.2.1"]}]`, `stub: [{zone: x., servers: ["192.0.2.1"]}]`,
 	} {

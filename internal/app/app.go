@@ -45,6 +45,10 @@ type Options struct {
 	// none: the App leaves to its caller what cache.snapshot means, see
 	// SnapshotPath. Its directory is made at Start.
 	Snapshot string
+
+	// NoSnapshot is why there is no Snapshot although the configuration wants one,
+	// see SnapshotPath; nil if it wants none. It is said and counted at Start.
+	NoSnapshot error
 }
 
 // App is a resolver with everything around it.

@@ -33,7 +33,7 @@ type snapshots struct {
 
 // snapshotState is what the metrics tell.
 type snapshotState struct {
-	since    clock.Mono // the last save, or the start
+	since    clock.Mono // the last save, or the start; 0 if none is wanted
 	entries  int        // saved last
 	bytes    int64
 	saveTook time.Duration
@@ -61,12 +61,17 @@ const headStart = 250 * time.Millisecond
 // startSnapshots loads what the last run saved, and has the cache saved over and
 // over until ctx ends.
 func (a *App) startSnapshots(ctx context.Context) {
-	if a.o.Snapshot == "" {
+	err := a.o.NoSnapshot
+	if a.o.Snapshot == "" && err == nil {
 		return
 	}
 	a.snapshots.note(func(s *snapshotState) { s.since = a.clock.Now() })
-	if err := durable.MakeDir(filepath.Dir(a.o.Snapshot)); err != nil {
+	if err == nil {
+		err = durable.MakeDir(filepath.Dir(a.o.Snapshot))
+	}
+	if err != nil {
 		a.snapshots.off.Store(true)
+		a.snapshots.note(func(s *snapshotState) { s.failures++ })
 		a.o.Log.Warn("the cache will not outlive a restart", "cause", err.Error(), "advice", "set cache.snapshot to another path, or to off")
 		return
 	}
@@ -275,17 +280,17 @@ func (a *App) gatherSnapshots(g gatherer) {
 	s := a.snapshots.state
 	a.snapshots.mu.Unlock()
 	age := 0.0
-	if s.since > 0 && !a.snapshots.off.Load() {
+	if s.since > 0 {
 		age = a.clock.Now().Sub(s.since).Seconds()
 	}
-	g.gauge("lastgood_snapshot_age_seconds", "Time since the cache was saved, or since the start; 0 where it is not saved.", age)
+	g.gauge("lastgood_snapshot_age_seconds", "Time since the cache was saved, or since the start; 0 with cache.snapshot off.", age)
 	g.gauge("lastgood_snapshot_entries", "Entries in the snapshot that was saved last.", float64(s.entries))
 	g.gauge("lastgood_snapshot_size_bytes", "Size of the snapshot that was saved last.", float64(s.bytes))
 	const took = "How long the cache took to be saved last, and to be loaded."
 	g.gauge("lastgood_snapshot_duration_seconds", took, s.saveTook.Seconds(), "what", "save")
 	g.gauge("lastgood_snapshot_duration_seconds", took, s.loadTook.Seconds(), "what", "load")
 	g.count("lastgood_snapshot_saves_total", "Snapshots of the cache saved.", s.saves)
-	const failed = "Snapshots that could not be saved, and those that were refused at the start."
+	const failed = "Snapshots that could not be saved, or never can be, and those that were refused at the start."
 	g.count("lastgood_snapshot_failures_total", failed, s.failures, "what", "save")
 	g.count("lastgood_snapshot_failures_total", failed, s.refused, "what", "load")
 	const loaded = "What became of the entries and delegations of the snapshot at the start."

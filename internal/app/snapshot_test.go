@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -272,17 +273,25 @@ func TestNoRoomForSnapshots(t *testing.T) {
 	if err := os.WriteFile(text, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for file, says := range map[string]string{
-		filepath.Join(text, "cache.snapshot"): "not outlive a restart",
-		dir:                                   "not the path of a file",
-		"/dev/null":                           "not the path of a file",
+	foreign := filepath.Join(dir, "foreign")
+	if err := os.WriteFile(foreign, []byte("nameserver 192.0.2.1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]struct{ says, failed string }{
+		filepath.Join(text, "cache.snapshot"): {"not outlive a restart", "save"},
+		dir:                                   {"not the path of a file", "load"},
+		"/dev/null":                           {"not the path of a file", "load"},
+		foreign:                               {"no snapshot", "load"},
 	} {
 		k := startKeeping(t, file, "")
 		k.stop(t)
-		if !strings.Contains(k.log.String(), says) {
+		if !strings.Contains(k.log.String(), want.says) {
 			t.Errorf("%s: the log says %s", file, k.log.String())
 		}
-		if age := k.metric("lastgood_snapshot_age_seconds"); age != 0 {
+		if n := k.metric("lastgood_snapshot_failures_total", "what", want.failed); n != 1 {
+			t.Errorf("%s: %v failures to %s", file, n, want.failed)
+		}
+		if age := k.metric("lastgood_snapshot_age_seconds"); age <= 0 {
 			t.Errorf("%s: an age of %v", file, age)
 		}
 	}
@@ -301,6 +310,34 @@ func TestNoRoomForSnapshots(t *testing.T) {
 		t.Errorf("%v failures; the log says %s", n, k.log.String())
 	}
 	k.stop(t)
+}
+
+// Where the configuration wants a file and there is no place for one, it is said
+// and counted, and its age grows; where it wants none, nothing is wrong.
+func TestNoPlaceForSnapshots(t *testing.T) {
+	for reason, want := range map[error]float64{errors.New("HOME is not set"): 1, nil: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			a, err := New(Options{Config: config.Default(), Log: slog.New(slog.NewTextHandler(&log, nil)), NoSnapshot: reason})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := &keeping{App: a}
+			ctx, end := contextWithEnd(t)
+			defer end()
+			k.startSnapshots(ctx)
+			time.Sleep(time.Hour)
+			if age := k.metric("lastgood_snapshot_age_seconds"); age != want*3600 {
+				t.Errorf("%v: an age of %v", reason, age)
+			}
+			if n := k.metric("lastgood_snapshot_failures_total", "what", "save"); n != want {
+				t.Errorf("%v: %v failures", reason, n)
+			}
+			if said := strings.Contains(log.String(), "not outlive a restart"); said != (reason != nil) {
+				t.Errorf("%v: the log says %s", reason, log.String())
+			}
+		})
+	}
 }
 
 // An app that cannot listen leaves the file to whoever does.

@@ -38,7 +38,10 @@ func SnapshotPath(c *config.Config, getenv func(string) string) (string, error) 
 	slices.Sort(addresses)
 	sum := sha256.Sum256([]byte(strings.Join(addresses, " ")))
 	dir, err := stateDirectory(getenv)
-	return filepath.Join(dir, fmt.Sprintf("cache-%x.snapshot", sum[:4])), err
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, fmt.Sprintf("cache-%x.snapshot", sum[:4])), nil
 }
 
 func stateDirectory(getenv func(string) string) (string, error) {

@@ -49,7 +49,8 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			out := newLogWriter(e.stderr, cfg.Log)
 			defer out.Close()
 			log := newLog(out, cfg.Log)
-			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: snapshotFile(cfg, log)})
+			file, none := app.SnapshotPath(cfg, os.Getenv)
+			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: file, NoSnapshot: none})
 			if err != nil {
 				return err
 			}
@@ -57,16 +58,6 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			return runApp(ctx, e, a, log, func() { greet(e.stdout, a) })
 		},
 	}
-}
-
-// snapshotFile is where the cache is kept, "" for nowhere.
-func snapshotFile(cfg *config.Config, log *slog.Logger) string {
-	file, err := app.SnapshotPath(cfg, os.Getenv)
-	if err != nil {
-		log.Warn("the cache will not outlive a restart", "cause", err.Error(), "advice", "set cache.snapshot to a path, or to off")
-		return ""
-	}
-	return file
 }
 
 // runApp starts an app and keeps it until ctx ends. From here on nobody who

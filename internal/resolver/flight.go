@@ -375,6 +375,7 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 				r.cache.Date(now, e)
 			default:
 				r.cache.Put(now, e)
+				r.disprove(now, e)
 			}
 		}
 	}
@@ -387,6 +388,25 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 		return wire.RcodeNXDomain
 	}
 	return wire.RcodeNoError
+}
+
+// disprove drops the DNAMEs past their TTL that a zone's own answer speaks against:
+// it would have begun with one that is there still (RFC 6672 §3.2), and is not to be
+// outlived by one that is not.
+func (r *Resolver) disprove(now clock.Mono, e *cache.Entry) {
+	if e.Rank != cache.RankAuthAnswer || e.Cut == "" {
+		return
+	}
+	rd := r.readers.Get().(*cache.Reader)
+	defer r.readers.Put(rd)
+	rd.Unasked = true
+	for up := e.Name; up.Below(e.Cut); {
+		up = up.Parent()
+		hit, ok := r.cache.Lookup(rd, now, up, wire.TypeDNAME)
+		if ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME && hit.Cut() == e.Cut && hit.State(now) == stale.Stale {
+			r.cache.Put(now, &cache.Entry{Kind: cache.NoData, Name: up, Type: wire.TypeDNAME, Rank: e.Rank, Cut: e.Cut})
+		}
+	}
 }
 
 // remember enters or clears the question's failure (RFC 9520 §3.2). A failure

@@ -195,7 +195,8 @@ func (t *trail) known(now clock.Mono) (Hop, stale.State) {
 }
 
 // cached looks for the hop in the cache: the name itself, then a DNAME above it
-// (RFC 6672 §3.2), the fresh ones before those past their TTL.
+// (RFC 6672 §3.2), the fresh ones before those past their TTL, of which the one
+// speaks that came last: it replaced the others.
 func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 	rd := t.r.readers.Get().(*cache.Reader)
 	defer t.r.readers.Put(rd) // steps are made of copies
@@ -213,7 +214,7 @@ func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 		if !ok || hit.Kind() != cache.Data || hit.Type() != wire.TypeDNAME {
 			continue
 		}
-		if s := hit.State(now); s == stale.Fresh || state == stale.Gone {
+		if s := hit.State(now); s == stale.Fresh || state == stale.Gone || hit.Stored() > last.Entry.Stored {
 			last, state = t.step(hit.Entry()), s
 		}
 	}

@@ -166,7 +166,9 @@ func (s *Server) dump(w http.ResponseWriter, r *http.Request, q url.Values) erro
 		sent++
 		return sent != limit
 	})
-	_ = out.Flush() // after an error the connection ends without the last chunk: whoever reads sees that it is not all
+	if out.Flush() != nil || r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // net/http's way to end without the last chunk: whoever reads sees that it is not all
+	}
 	return nil
 }
 

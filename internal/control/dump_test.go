@@ -2,11 +2,13 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +100,64 @@ func TestDumpDoesNotWaitForADeafReader(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A client that closes its sending half looks to the server like one that went:
+// what it gets is not all, and does not look as if it were. Nothing is said of
+// an error of ours.
+func TestDumpCutShortIsNotWhole(t *testing.T) {
+	c := &fakeCache{entries: someEntries(), hold: make(chan struct{}), rounds: 1000}
+	var log safeBuffer
+	s, err := New(Options{Listen: "127.0.0.1:0", Cache: c, Resolver: fakeResolver{}, Gather: func(func(Metric)) {},
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /api/v1/cache/dump HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err == nil {
+		defer res.Body.Close()
+		if text, err := io.ReadAll(res.Body); err == nil {
+			t.Errorf("%d octets of a dump look like all of it", len(text))
+		}
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if log.String() != "" {
+		t.Errorf("the log says %s", log.String())
+	}
+}
+
+// safeBuffer may be written to and read from by many at once.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }

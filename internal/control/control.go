@@ -140,18 +140,25 @@ func bare(err error) error {
 	return err
 }
 
-// removeDeadSocket makes room for a socket that an earlier run left behind,
-// and refuses when somebody still answers on it.
+// removeDeadSocket makes room for a socket that an earlier run left behind: one
+// that nobody holds refuses connections. Whatever else comes of it, such as no
+// room in the queue of a process that is stopped, means that somebody does.
 func removeDeadSocket(path string) error {
 	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return nil
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil // it has just gone
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	case err == nil:
 		conn.Close()
-		return fmt.Errorf("control: %s is in use by another process", path)
+		err = errors.New("somebody answers there")
 	}
-	return os.Remove(path)
+	return fmt.Errorf("control: %s is in use by another process (%w): stop it (find it with: ss -lxp src %s), remove the file if there is none, or change control.listen",
+		path, bare(err), path)
 }
 
 // Addr is where the server listens.

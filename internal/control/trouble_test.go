@@ -1,11 +1,13 @@
 package control
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -47,4 +49,43 @@ func TestAddressThatCannotBeHad(t *testing.T) {
 	if _, err := os.Stat(file); err != nil {
 		t.Errorf("what was in the way was touched: %v", err)
 	}
+}
+
+// Whoever holds a socket and does not answer just now, being busy or stopped,
+// keeps it; one that nobody holds is replaced.
+func TestSocketOfABusyProcessStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	var full error
+	for range 8 { // nobody accepts
+		var conn net.Conn
+		if conn, full = net.Dial("unix", path); full != nil {
+			break
+		}
+		defer conn.Close()
+	}
+	if full == nil {
+		t.Fatal("its queue has no end")
+	}
+	_, err = New(Options{Listen: "unix:" + path, Log: slog.New(slog.DiscardHandler)})
+	for _, w := range []string{path, "in use", "ss -lxp", "control.listen"} {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("no %q in: %v", w, err)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("it was removed: %v", err)
+	}
+	syscall.Close(fd)
+	s, err := New(Options{Listen: "unix:" + path, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("nobody holds it now: %v", err)
+	}
+	s.ln.Close()
 }

@@ -150,6 +150,10 @@ func (t *task) all(outcomes ...event.Outcome) bool {
 	return len(list) > 0
 }
 
+// refuses tells whether every server here refuses. One that was left out since it
+// says nothing does not.
+func (t *task) refuses() bool { return !t.held && t.all(event.Refused) }
+
 // exhausted is when no try is left: first it looks for further servers of the
 // cut, then elsewhere.
 func (t *task) exhausted(ctx context.Context) state {
@@ -259,7 +263,7 @@ func (t *task) failCut() state {
 	if t.useLapsed() {
 		return gather
 	}
-	refused := t.all(event.Refused)
+	refused := t.refuses()
 	if t.place.cached && !t.restarted && !t.pinned && !t.place.cut.IsRoot() && t.it.infra.AskParent(now, t.place.cut) {
 		t.restarted, t.avoid = true, t.place.cut
 		return begin
@@ -278,7 +282,7 @@ func (t *task) report(cause *ede.Error) {
 		return // nobody of the cut was asked, for reasons of ours
 	}
 	now, began := t.now(), false
-	blame := infra.Blame{Refused: t.all(event.Refused)}
+	blame := infra.Blame{Refused: t.refuses()}
 	switch {
 	case t.local(): // nobody's fault but ours
 	case t.silentHere() || t.away():
@@ -286,7 +290,7 @@ func (t *task) report(cause *ede.Error) {
 		began = t.it.infra.CutFailed(now, t.place.cut, cause, blame)
 	case len(t.failures) == 0 && t.stopped: // nothing was sent, and nothing proves more than suspicion
 	case len(t.failures) == 0,
-		t.place.zone == nil && t.all(event.Refused, event.Lame):
+		t.place.zone == nil && !t.held && t.all(event.Refused, event.Lame):
 		began = t.it.infra.CutFailed(now, t.place.cut, cause, blame)
 	case t.said():
 		began = t.it.infra.NameFailed(now, t.place.cut, t.req.Name, cause, blame)

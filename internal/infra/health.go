@@ -35,7 +35,11 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 	if c, ok := i.cuts.get(cut); ok {
 		c.recall(servers)
 		if i.revive(c); c.failing && !i.outdated(now, c) {
-			return Trouble{Failing: true, Refused: c.refused, Silent: c.mute, Cause: c.cause, Since: c.since}, true
+			t = Trouble{Failing: true, Refused: c.refused, Silent: c.mute, Cause: c.cause, Since: c.since}
+			if last, host, quiet := i.quiet(now, servers); quiet && !c.mute { // it erred first, and fell silent then
+				t.Refused, t.Cause = false, last.blamed(host)
+			}
+			return t, true
 		}
 		t.Recovered, t.Silent, c.back = c.back, c.back, false
 	}

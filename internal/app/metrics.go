@@ -34,6 +34,15 @@ func (a *App) gather(emit func(control.Metric)) {
 	a.gatherUpstream(g)
 	g.transport(a.upstream.Stats())
 	g.servers(a.infra.Stats())
+	a.gatherControl(g)
+}
+
+func (a *App) gatherControl(g gatherer) {
+	var refused uint64
+	if a.control != nil {
+		refused = a.control.Refused()
+	}
+	g.count("lastgood_control_refused_total", "Connections to the control address that were closed because 64 were open.", refused)
 }
 
 // gatherer emits metrics in one line each.

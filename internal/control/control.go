@@ -53,7 +53,7 @@ type Options struct {
 // Server is the control address.
 type Server struct {
 	o     Options
-	ln    net.Listener
+	ln    *limited
 	http  *http.Server
 	calls chan struct{} // as many as there are requests of the API under way
 	dumps chan struct{} // of them dumps
@@ -72,7 +72,7 @@ func newServer(o Options, ln net.Listener) *Server {
 	if o.Clock == nil {
 		o.Clock = clock.New()
 	}
-	s := &Server{o: o, ln: ln, calls: make(chan struct{}, maxCalls), dumps: make(chan struct{}, maxDumps)}
+	s := &Server{o: o, ln: &limited{Listener: ln}, calls: make(chan struct{}, maxCalls), dumps: make(chan struct{}, maxDumps)}
 	s.http = &http.Server{
 		Handler:           s.guard(s.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -168,6 +168,9 @@ func (s *Server) Addr() string {
 	}
 	return s.ln.Addr().String()
 }
+
+// Refused counts the connections that were closed because too many were open.
+func (s *Server) Refused() uint64 { return s.ln.refused.Load() }
 
 // Serve answers requests until Shutdown.
 func (s *Server) Serve() error {

@@ -199,12 +199,13 @@ func (i *Infra) failing(cut dnsname.Name) *cutState {
 	return c
 }
 
-// CutFailing tells whether a cut is failing, and why.
-func (i *Infra) CutFailing(_ clock.Mono, cut dnsname.Name) (CutFailure, bool) {
+// CutFailing tells whether a cut is failing, and why. What nobody looked after for
+// five minutes is no failure, as it is no Trouble.
+func (i *Infra) CutFailing(now clock.Mono, cut dnsname.Name) (CutFailure, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c := i.failing(cut)
-	if c == nil {
+	if c == nil || i.outdated(now, c) {
 		return CutFailure{}, false
 	}
 	return CutFailure{Cause: c.cause, Refused: c.refused, Since: c.since, Until: c.until}, true

@@ -422,6 +422,11 @@ func TestTroubleIsNotRememberedForLong(t *testing.T) {
 	if !bad(i, sec.Add(most-1)) || bad(i, sec.Add(most)) {
 		t.Error("a failing cut: not five minutes from the last attempt")
 	}
+	for later, want := range map[time.Duration]bool{most - 1: true, most: false} {
+		if _, failing := i.CutFailing(sec.Add(later), zone); failing != want {
+			t.Errorf("failing %v after %v", failing, later)
+		}
+	}
 	again := sec.Add(most + time.Minute)
 	if began := i.CutFailed(again, zone, cause, Blame{}); began || !bad(i, again) || bad(i, again.Add(most)) {
 		t.Error("a further attempt does not count")

@@ -12,7 +12,9 @@ import (
 )
 
 // tlsRounds bounds the connections that one sending of a question is put on: those
-// that turn out to be closed are no fault of the question's (RFC 7766 §6.2.4).
+// that turn out to be closed are no fault of the question's (RFC 7766 §6.2.4). Those
+// that closed before its turn came, when others had been answered, are not counted:
+// they bring the others' ends nearer, and ctx bounds them.
 const tlsRounds = 3
 
 // tls asks over TLS (RFC 7858): over a connection that there is, or a new one.
@@ -21,7 +23,7 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, stallTCP)
 	defer cancel()
 	pool := &x.u.tls
-	for round := 1; ; round++ {
+	for round := 1; ; {
 		q, err := pool.ask(x)
 		if err != nil {
 			return arrival{}, x.tlsFail(ctx, err)
@@ -40,10 +42,13 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 		case !q.again || round == tlsRounds:
 			return arrival{}, x.tlsFail(ctx, q.err)
 		case q.wire == nil: // it had been sent
+			round++
 			x.u.counts.tlsStale.Add(1)
 			if !x.spend() {
 				return arrival{}, x.overBudget()
 			}
+		case !q.passed:
+			round++
 		}
 	}
 }

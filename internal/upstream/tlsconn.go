@@ -35,6 +35,7 @@ type tlsConn struct {
 
 	waiting map[uint16]*tlsQuestion // by id
 	queue   []*tlsQuestion          // of those, not yet written
+	written int                     // questions so far
 	replies int
 	strays  int
 	heard   clock.Mono // the last reply
@@ -54,12 +55,13 @@ type tlsQuestion struct {
 	kept bool       // the connection was there before
 	gone bool       // nobody waits any longer: its reply comes late
 
-	done  chan struct{}
-	msg   []byte // the reply
-	came  clock.Mono
-	err   error // or why there is none
-	again bool  // it is worth another connection
-	dead  bool  // the server takes questions and answers none
+	done   chan struct{}
+	msg    []byte // the reply
+	came   clock.Mono
+	err    error // or why there is none
+	again  bool  // it is worth another connection
+	passed bool  // it was not its turn: that connection does not count
+	dead   bool  // the server takes questions and answers none
 }
 
 // dial begins to open a connection. The lock is held; the socket is paid for.
@@ -239,7 +241,11 @@ func (p *tlsPool) write(c *tlsConn) {
 		case <-c.ctx.Done():
 			return
 		}
-		buf = p.gather(c, buf[:0])
+		var spent bool
+		if buf, spent = p.gather(c, buf[:0]); spent {
+			p.end(c, errSuperseded)
+			return
+		}
 		if len(buf) == 0 {
 			continue
 		}
@@ -250,19 +256,39 @@ func (p *tlsPool) write(c *tlsConn) {
 	}
 }
 
-// gather takes what is queued.
-func (p *tlsPool) gather(c *tlsConn, buf []byte) []byte {
+// gather takes what is queued, as much as the server answers on one connection.
+// spent tells that it was all that is answered on this one.
+func (p *tlsPool) gather(c *tlsConn, buf []byte) (_ []byte, spent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.u.opt.Clock.Now()
-	for _, q := range c.queue {
+	if c.spent(now) && len(c.queue) > 0 {
+		return buf, true
+	}
+	n := len(c.queue)
+	if limit := c.server.limit(now); limit > 0 {
+		n = min(n, max(limit-c.written, 0))
+	}
+	for _, q := range c.queue[:n] {
 		buf = append(buf, q.wire...)
 		q.wire = nil
 		p.sent(now, q)
 		p.u.counts.sentTLS.Add(1)
 	}
-	c.queue = c.queue[:0]
-	return buf
+	c.written += n
+	c.queue = slices.Delete(c.queue, 0, n)
+	return buf, false
+}
+
+// load is how many questions were put on a connection that may still be answered
+// there, by a server that answers a few. The lock is held.
+func (c *tlsConn) load() int { return c.written + len(c.queue) }
+
+// spent tells that the server closes a connection about now, which had as many
+// questions as it answers on one, and waits for none. The lock is held.
+func (c *tlsConn) spent(now clock.Mono) bool {
+	limit := c.server.limit(now)
+	return limit > 0 && c.written >= limit && len(c.waiting) == len(c.queue)
 }
 
 // read hands replies out until the connection ends.
@@ -276,15 +302,15 @@ func (p *tlsPool) read(c *tlsConn) error {
 		if _, err := io.ReadFull(c.conn, msg); err != nil {
 			return err
 		}
-		if !p.deliver(c, msg) {
-			return errNonsense
+		if err := p.deliver(c, msg); err != nil {
+			return err
 		}
 	}
 }
 
-// deliver gives a reply to the question with its id; false when too much came
-// that belongs to none.
-func (p *tlsPool) deliver(c *tlsConn, msg []byte) bool {
+// deliver gives a reply to the question with its id. An error is why the connection
+// is over: too much came that belongs to none, or the server answers no more on it.
+func (p *tlsPool) deliver(c *tlsConn, msg []byte) error {
 	u := p.u
 	now := u.opt.Clock.Now()
 	p.mu.Lock()
@@ -295,21 +321,28 @@ func (p *tlsPool) deliver(c *tlsConn, msg []byte) bool {
 	}
 	if q == nil || q.wire != nil {
 		u.counts.wrongID.Add(1)
-		c.strays++
-		return c.strays < tlsStrays
+		if c.strays++; c.strays >= tlsStrays {
+			return errNonsense
+		}
+		return nil
 	}
 	c.heard, c.told, c.server.heard = now, false, now
-	c.replies++
+	if c.replies++; c.replies > c.server.few {
+		c.server.fewUntil = 0 // it answers more
+	}
 	p.remove(now, c, q)
 	u.opt.Infra.Answered(now, c.server.key.addr, max(now.Sub(q.at), 1))
 	if q.gone {
 		u.counts.replies.Add(1)
 		u.counts.late.Add(1)
-		return true
+	} else {
+		q.msg, q.came = msg, now
+		close(q.done)
 	}
-	q.msg, q.came = msg, now
-	close(q.done)
-	return true
+	if c.spent(now) {
+		return errSuperseded
+	}
+	return nil
 }
 
 // keepFor takes the server's word on how long a connection may be idle (RFC 7828

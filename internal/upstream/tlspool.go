@@ -23,6 +23,7 @@ const (
 	tlsConnect     = 800 * time.Millisecond // the same of one that is being opened: less than from one recheck to the next
 	tlsDead        = 30 * time.Second       // without any reply while questions wait: it is closed
 	tlsDistrust    = 500 * time.Millisecond // how long a handshake that failed is not repeated: it costs both sides
+	tlsFew         = 10 * time.Second       // how long it is remembered that a server closes after so many replies
 	tlsQuiet       = time.Second            // without any reply: one who hangs up on a question hangs up on all
 	tlsStrays      = 16                     // replies to nothing that was asked, on one connection
 )
@@ -70,6 +71,27 @@ type tlsServer struct {
 
 	bad   *distrust // how the last handshake failed
 	until clock.Mono
+
+	few      int // replies after which it closed a connection on which more waited
+	fewUntil clock.Mono
+}
+
+// limit is how many questions are put on one connection, 0 when no bound is known.
+// Some servers close after each reply, or after so many (RFC 7766 §6.2.3 lets them):
+// what else had been written is lost with it.
+func (s *tlsServer) limit(now clock.Mono) int {
+	if now >= s.fewUntil {
+		return 0
+	}
+	return s.few
+}
+
+// closed notes that it closed a connection on which questions waited.
+func (s *tlsServer) closed(now clock.Mono, replies int) {
+	if few := s.limit(now); few > 0 {
+		replies = min(replies, few)
+	}
+	s.few, s.fewUntil = replies, now.Add(tlsFew)
 }
 
 // ask puts a question on a connection to its server: one that is open and answers,
@@ -185,14 +207,22 @@ func (p *tlsPool) forgetServer() {
 
 // best gives the connection that a question is added to, nil when there is none.
 func (s *tlsServer) best(now clock.Mono) (found *tlsConn) {
+	limit := s.limit(now)
 	for _, c := range s.conns {
 		switch {
 		case c.leaving || len(c.waiting) >= tlsOutstanding || c.stalled(now):
+		case limit > 0:
+			if found == nil || c.load() < found.load() {
+				found = c
+			}
 		case c.open:
 			return c
 		case found == nil:
 			found = c
 		}
+	}
+	if limit > 0 && found != nil && found.load() >= limit && len(s.conns) < tlsPerServer {
+		return nil
 	}
 	return found
 }
@@ -222,12 +252,16 @@ func (p *tlsPool) drop(now clock.Mono, c *tlsConn, err error) bool {
 	s.conns = slices.DeleteFunc(s.conns, func(o *tlsConn) bool { return o == c })
 	p.open--
 	p.waiting -= len(c.waiting)
+	if c.replies > 0 && len(c.waiting) > 0 && declined(err) {
+		s.closed(now, c.replies)
+	}
 	for _, q := range c.waiting {
 		if q.at != 0 {
 			p.u.opt.Infra.Abandoned(now, s.key.addr, q.at)
 		}
 		// Not on a server that takes questions and hangs up on all of them.
-		q.again = err == errSuperseded || c.open && (q.kept || c.replies > 0)
+		q.passed = q.wire != nil && (err == errSuperseded || c.replies > 0)
+		q.again = err == errSuperseded || c.open && (q.kept || c.replies > 0 || q.wire != nil && s.limit(now) > 0)
 		q.dead = c.open && !q.again && declined(err) && now.Sub(s.heard) >= tlsQuiet
 		q.err = err
 		close(q.done)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -122,6 +123,11 @@ func (s *Server) answer(e endpoint, w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	if e.takes != nil { // first, for it comes as slowly as its sender likes
+		if err := fetchBody(w, r); err != nil {
+			return err
+		}
+	}
 	select {
 	case s.calls <- struct{}{}:
 		defer func() { <-s.calls }()
@@ -153,21 +159,35 @@ func (e *endpoint) query(r *http.Request) (url.Values, error) {
 	return q, nil
 }
 
-// readBody reads a request's JSON into v. A page's form cannot send this content
-// type without the browser asking first, which is refused.
-func readBody(w http.ResponseWriter, r *http.Request, v any) error {
+// fetchBody reads a request's body, whose place the copy takes. A page's form
+// cannot send this content type without the browser asking first, which is
+// refused.
+func fetchBody(w http.ResponseWriter, r *http.Request) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return problem(http.StatusUnsupportedMediaType, "the body must be JSON and say so", "send Content-Type: application/json")
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return problem(http.StatusRequestEntityTooLarge, "the body is too large", "send one JSON object of at most 4 KiB")
 	case err != nil:
-		return badRequest("the body cannot be read: "+err.Error(), "send one JSON object as /api/v1/openapi.json describes it")
+		return unreadable(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	return nil
+}
+
+func unreadable(err error) *Problem {
+	return badRequest("the body cannot be read: "+err.Error(), "send one JSON object as /api/v1/openapi.json describes it")
+}
+
+// readBody reads the JSON of a body that was fetched into v.
+func readBody(r *http.Request, v any) error {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return unreadable(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("there is more behind the JSON object", "send one object only")

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -237,6 +239,42 @@ func TestCallsAtOnceAreBounded(t *testing.T) {
 	for range maxDumps {
 		if code := <-codes; code != http.StatusOK {
 			t.Errorf("a dump within the bound: %d", code)
+		}
+	}
+}
+
+// slowBody is a request's body that comes when its sender likes.
+type slowBody struct{ reading, sent chan struct{} }
+
+func (b slowBody) Read(p []byte) (int, error) {
+	b.reading <- struct{}{}
+	<-b.sent
+	return copy(p, `{"stale":true}`), io.EOF
+}
+
+// Who sends a body slowly keeps nobody from the API.
+func TestSlowBodiesHoldNothingUp(t *testing.T) {
+	s := newServer(Options{Cache: &fakeCache{}, Resolver: fakeResolver{}, Gather: func(func(Metric)) {}, Log: slog.New(slog.DiscardHandler)}, nil)
+	body := slowBody{make(chan struct{}), make(chan struct{})}
+	codes := make(chan int, maxCalls)
+	for range maxCalls {
+		go func() {
+			w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "http://localhost/api/v1/cache/flush", body)
+			r.Header.Set("Content-Type", "application/json")
+			s.http.Handler.ServeHTTP(w, r)
+			codes <- w.Code
+		}()
+		<-body.reading
+	}
+	w := httptest.NewRecorder()
+	s.http.Handler.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/api/v1/cache/stats", nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("beside them: %d", w.Code)
+	}
+	close(body.sent)
+	for range maxCalls {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("one of them: %d", code)
 		}
 	}
 }

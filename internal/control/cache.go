@@ -86,7 +86,7 @@ func (s *Server) zones(w http.ResponseWriter, _ *http.Request, _ url.Values) err
 // flush forgets, and logs that somebody wanted it.
 func (s *Server) flush(w http.ResponseWriter, r *http.Request, _ url.Values) error {
 	var f Flush
-	if err := readBody(w, r, &f); err != nil {
+	if err := readBody(r, &f); err != nil {
 		return err
 	}
 	given := 0

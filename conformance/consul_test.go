@@ -42,7 +42,7 @@ func consulBinary(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("CONSUL_BIN")
 	if path == "" {
-		t.Skip("SKIPPED: CONSUL_BIN does not name a consul (conformance/consul.md says how to build one)")
+		t.Skip("SKIPPED: CONSUL_BIN does not name a consul (.ci/consul builds one)")
 	}
 	if _, err := exec.LookPath(path); err != nil {
 		t.Fatalf("CONSUL_BIN: %v", err)

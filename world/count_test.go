@@ -86,7 +86,7 @@ func (c *counts) varied() (missing []string) {
 	}
 	want(c.failures[string(none)] == 0, "%d failures without excuse", c.failures[string(none)])
 	want(failed*5 < c.questions, "%d of %d questions failed", failed, c.questions)
-	want((c.failures[string(aftermath)]+c.failures[string(remembered)])*200 < c.questions, "memory excuses too much: %s", table(c.failures))
+	want((c.failures[string(aftermath)]+c.failures[string(remembered)]+c.failures[string(zoneFailure)])*200 < c.questions, "memory excuses too much: %s", table(c.failures))
 	want(c.failures[string(moved)]*50 < c.questions, "old delegations excuse too much: %s", table(c.failures))
 	want(c.answers["data after 0"]*5 > c.questions, "data answers only %d of %d questions", c.answers["data after 0"], c.questions)
 	want(c.cached*20 > c.questions, "%d of %d questions answered from the cache", c.cached, c.questions)

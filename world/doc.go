@@ -44,7 +44,7 @@
 // that the resolver could know, some zone on the way had no server that would
 // have helped while it was asked; or aliases lead in a circle; or a bound was hit
 // and told of as an event; or a failure is remembered, no longer than one second,
-// doubling to five minutes. A question that was alone cost no more upstream
+// doubling to five minutes; or a zone's, whose parent is asked anew every 30 s only. A question that was alone cost no more upstream
 // queries than its budget. There is always a reply. At the end the program stops,
 // and no goroutine (the bubble sees to that) and no socket is left.
 //

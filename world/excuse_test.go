@@ -120,9 +120,14 @@ func (j *judge) excuse(r *reply) (excuse, string) {
 		}
 		return remembered, ""
 	}
-	e, why := j.hopeless(hops, r.typ, r.sent-5*time.Minute, r.came)
+	e, why := j.hopeless(hops, r.typ, r.sent-longest, r.came)
 	if e != none {
 		return aftermath, ""
+	}
+	for _, n := range hops {
+		if j.seenToFail(r, n, func(event.StaleServed, time.Duration) bool { return false }) {
+			return zoneFailure, ""
+		}
 	}
 	return none, "every server on the way is well: " + why
 }

@@ -284,10 +284,19 @@ func (x *judged) staleExcuse(hop dnsname.Name) (excuse, string) {
 // than failures are remembered, and nothing was told as stale for it since: then
 // nobody looks whether it is back. Whoever is told so has it looked after.
 func (x *judged) forgotten(name dnsname.Name) bool {
+	return x.seenToFail(x.r, name, func(s event.StaleServed, at time.Duration) bool {
+		return s.Why == event.StaleTrouble && at < x.r.sent-noticed
+	})
+}
+
+// seenToFail tells whether a zone on the way to a name was seen to fail no longer
+// before a question than failures are remembered, and no stale answer since that
+// counts.
+func (j *judge) seenToFail(r *reply, name dnsname.Name, counts func(event.StaleServed, time.Duration) bool) bool {
 	failing := map[dnsname.Name]bool{}
-	last := map[dnsname.Name]time.Duration{} // when it was seen to, if nobody looks after it
-	for _, e := range x.events {
-		if e.at >= x.r.came {
+	last := map[dnsname.Name]time.Duration{}
+	for _, e := range j.events {
+		if e.at >= r.came {
 			break
 		}
 		switch y := e.Event.(type) {
@@ -308,14 +317,14 @@ func (x *judged) forgotten(name dnsname.Name) bool {
 			}
 		case event.StaleServed:
 			for cut := range last {
-				if y.Why == event.StaleTrouble && y.Question.Name.Under(cut) && e.at < x.r.sent-noticed {
+				if y.Question.Name.Under(cut) && counts(y, e.at) {
 					delete(last, cut)
 				}
 			}
 		}
 	}
 	for cut, at := range last {
-		if name.Under(cut) && at > x.r.sent-longest-slack {
+		if name.Under(cut) && at > r.sent-longest-slack {
 			return true
 		}
 	}

@@ -292,6 +292,7 @@ func (t *task) useful(y *try, v *verdict) {
 	t.current = nil
 	t.reply = v
 	t.via = t.via || slices.Contains(t.targets.old, y.Addr)
+	t.takenIn(y, v)
 	if t.borrowed(v) {
 		return // the server has nothing better either: that ends nobody's failure
 	}

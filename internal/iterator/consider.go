@@ -1,6 +1,7 @@
 package iterator
 
 import (
+	"slices"
 	"time"
 
 	"lastgood/internal/cache"
@@ -36,21 +37,58 @@ func (t *task) consider() state {
 // of better times.
 func (t *task) borrowed(v *verdict) bool { return t.forwarding() && v.message.pastTTL }
 
-// denied ends a cut whose servers failed, or whose delegation is past its TTL,
-// and which its parent, asked again, no longer delegates: it and everything
-// beneath is gone. The denial must be of a zone above: a server of both denies
-// names in the cut as the cut's own server.
-func (t *task) denied(v *verdict) {
-	cut := t.avoid
-	if cut == "" && t.lapsed != nil && t.lapsed.Cut.Below(t.place.cut) {
-		cut = t.lapsed.Cut
+// doubted is the cut below the present one whose servers failed, or whose
+// delegation is past its TTL, "" without one: its parent is asked anew.
+func (t *task) doubted() dnsname.Name {
+	if t.avoid == "" && t.lapsed != nil && t.lapsed.Cut.Below(t.place.cut) {
+		return t.lapsed.Cut
 	}
+	return t.avoid
+}
+
+// denied ends a doubted cut which its parent no longer delegates: it and
+// everything beneath is gone, and so is a cut between that is in doubt as well.
+// The denial must be of a zone above: a server of both denies names in the cut as
+// the cut's own server.
+func (t *task) denied(v *verdict) {
+	cut := t.doubted()
 	if cut == "" || !v.aa || v.outcome != event.NXDomain || v.soa == nil || !cut.Below(v.soa.Name) {
 		return
+	}
+	for up := cut.Parent(); up.Below(v.soa.Name) && up.Below(t.place.cut); up = up.Parent() {
+		if _, ok := t.it.cache.Delegation(t.now(), up); ok {
+			cut = up
+		}
 	}
 	t.it.cache.DropDelegation(cut)
 	t.it.cache.Bury(t.now(), cut)
 	t.it.seats.forget(cut)
+}
+
+// takenIn ends doubted cuts for whose names the zone above answers itself by now.
+// A server of both answers as the cut's own, which says nothing of that: it is one
+// of those that the delegation names, and its denials are not the parent's.
+func (t *task) takenIn(y *try, v *verdict) {
+	nodata := v.outcome == event.NoData
+	if t.doubted() == "" || !v.aa || t.forwarding() || nodata && v.soa == nil ||
+		v.outcome == event.NXDomain || v.outcome == event.Referral {
+		return
+	}
+	for cut := v.asked.Name; cut.Below(t.place.cut); cut = cut.Parent() {
+		d, ok := t.it.cache.Delegation(t.now(), cut)
+		if !ok || nodata && !cut.Below(v.soa.Name) || !nodata && namesServer(d, y) {
+			continue
+		}
+		t.it.cache.DropDelegation(cut)
+		t.it.seats.forget(cut)
+	}
+}
+
+// namesServer tells whether who was asked is one of a delegation's servers.
+func namesServer(d *cache.Delegation, y *try) bool {
+	return slices.ContainsFunc(d.Servers, func(s cache.NameServer) bool {
+		return s.Name == y.Host || slices.Contains(s.Addrs, y.Addr.Addr())
+	})
 }
 
 // passed goes on after a reply to a minimised question that is no referral:

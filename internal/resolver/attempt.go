@@ -211,7 +211,7 @@ func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 	if until != 0 {
 		until = min(until, now.Add(min(max(a.Timeout/4, lookLeast), lookMost)))
 	}
-	t.past.waitedSince = t.past.hops > 0
+	t.past.awaited, t.past.waitedSince = true, t.past.hops > 0
 	switch err := r.await(ctx, a.flight, t.job, until); {
 	case err == errWaited:
 		a.trouble(r.clock.Now())

@@ -22,6 +22,7 @@ type past struct {
 	timeout time.Duration // that the client waited for, when that is why
 	waited  bool          // it ran out: nothing else is waited for
 
+	awaited     bool // a flight was waited for
 	waitedSince bool // a flight was waited for after a hop
 }
 
@@ -56,7 +57,7 @@ func (t *trail) tellStale(a *Answer) *Answer {
 	age := a.At.Sub(t.past.expiry)
 	a.Errors = append(t.past.errors(a.Rcode, age, t.r.errorText), a.Errors...)
 	waited := max(a.At.Sub(t.q.Arrival), 0)
-	t.r.stats.stale.count(&t.past, age, waited)
+	t.r.stats.stale.count(&t.past, age)
 	t.r.events.Emit(event.StaleServed{
 		At: a.At, Question: event.Question{Name: t.q.Name, Type: t.q.Type},
 		Negative: a.negative(), Age: age, Waited: waited, Why: t.past.why, Cause: t.past.cause,

@@ -89,8 +89,8 @@ type staleCounters struct {
 	waitsCut, prevented atomic.Uint64
 }
 
-// count counts a stale answer that a client waited for so long.
-func (c *staleCounters) count(p *past, age, waited time.Duration) {
+// count counts a stale answer.
+func (c *staleCounters) count(p *past, age time.Duration) {
 	slot := 0
 	if p.cause != nil {
 		slot = min(int(p.cause.Code)+1, causeSlots-1)
@@ -102,7 +102,7 @@ func (c *staleCounters) count(p *past, age, waited time.Duration) {
 	}
 	c.age[i].Add(1)
 	c.ageSum.Add(int64(age))
-	if p.timeout > 0 && waited > 0 {
+	if p.timeout > 0 && p.awaited {
 		c.waitsCut.Add(1)
 	}
 	if p.why != event.StaleTimeout && p.why != event.StaleCrowd {

@@ -42,7 +42,7 @@ func TestTLSServerThatCloses(t *testing.T) {
 					})
 				}
 				synctest.Wait()
-				if n := s.u.Stats().TLS; n > tlsPerServer {
+				if n := s.u.Stats().TLS; n > tlsPerHasty {
 					t.Errorf("%d connections at once", n)
 				}
 				wg.Wait()
@@ -50,7 +50,7 @@ func TestTLSServerThatCloses(t *testing.T) {
 			start := s.clock.Now()
 			burst()
 			// In turn: the handshake, the question and the work, on all connections.
-			if most := time.Duration(questions/c.replies/tlsPerServer+3) * (3*rtt + work + 10*time.Millisecond); s.clock.Now().Sub(start) > most {
+			if most := time.Duration(questions/c.replies/tlsPerHasty+3) * (3*rtt + work + 10*time.Millisecond); s.clock.Now().Sub(start) > most {
 				t.Errorf("closing after %d: it took %v, not %v", c.replies, s.clock.Now().Sub(start), most)
 			}
 			mu.Lock()

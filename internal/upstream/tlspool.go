@@ -15,6 +15,7 @@ import (
 
 const (
 	tlsPerServer   = 4                      // connections with a server
+	tlsPerHasty    = 32                     // with one that closes each after a few replies: that is all it does at once
 	tlsOutstanding = 200                    // questions on one that wait for their replies; with more another is opened
 	tlsServers     = 256                    // whose sessions are remembered
 	tlsIdle        = 30 * time.Second       // how long one is kept that its server sets no time for
@@ -40,7 +41,7 @@ var (
 // connection carries many questions at once, whose replies come in any order
 // (RFC 7766 §6.2.1.1), for a handshake costs two round trips and more.
 //
-// Bounds: tlsPerServer connections with a server, tlsOutstanding questions on
+// Bounds: tlsPerServer (or tlsPerHasty) connections with a server, tlsOutstanding questions on
 // each, tlsServers servers that nothing is open to, and the sockets of all
 // transports together. Each connection has two goroutines, which end with it.
 type tlsPool struct {
@@ -84,6 +85,14 @@ func (s *tlsServer) limit(now clock.Mono) int {
 		return 0
 	}
 	return s.few
+}
+
+// most is how many connections are open with it at once.
+func (s *tlsServer) most(now clock.Mono) int {
+	if s.limit(now) > 0 {
+		return tlsPerHasty
+	}
+	return tlsPerServer
 }
 
 // closed notes that it closed a connection on which questions waited.
@@ -150,7 +159,7 @@ func (p *tlsPool) begin(x *exchange) (q *tlsQuestion, out *tlsConn, err error) {
 		p.u.release()
 		return p.add(now, c, x), nil, nil
 	}
-	if len(s.conns) >= tlsPerServer {
+	if len(s.conns) >= s.most(now) {
 		if out = s.worst(now); out == nil {
 			p.u.counts.tlsFull.Add(1)
 			return nil, nil, errOutstanding
@@ -221,7 +230,7 @@ func (s *tlsServer) best(now clock.Mono) (found *tlsConn) {
 			found = c
 		}
 	}
-	if limit > 0 && found != nil && found.load() >= limit && len(s.conns) < tlsPerServer {
+	if limit > 0 && found != nil && found.load() >= limit && len(s.conns) < s.most(now) {
 		return nil
 	}
 	return found

@@ -25,7 +25,6 @@ func gathered(t *testing.T) []control.Metric {
 	a.counts.hear(event.Exchanged{})
 	a.counts.hear(event.BudgetHit{Bound: "depth"})
 	a.counts.hear(event.Priming{Failure: &ede.Error{}})
-	a.counts.hear(event.Rechecked{})
 	var list []control.Metric
 	a.gather(func(m control.Metric) { list = append(list, m) })
 	return list
@@ -36,8 +35,6 @@ func seldom() []control.Metric {
 	return []control.Metric{
 		{Name: "lastgood_replies_total", Help: "Replies sent to clients."},
 		{Name: "lastgood_questions_total", Help: "Questions by type."},
-		{Name: "lastgood_failures_total", Help: "Resolutions that failed, by cause (extended error)."},
-		{Name: "lastgood_stale_answers_total", Help: "Answers past their TTL, by why they were given and the failure behind it."},
 	}
 }
 

@@ -124,8 +124,9 @@ func (g gatherer) flights(s resolver.Stats) {
 	g.count("lastgood_flight_restarts_total", "Resolutions begun again after another question's budget had ended them.", s.Restarts)
 	g.count("lastgood_failures_remembered_total", "Questions answered from the memory of a failure (RFC 9520).", s.Remembered)
 	g.count("lastgood_private_answers_total", "Answers from which private addresses were removed.", s.Private)
-	for _, code := range slices.Sorted(maps.Keys(s.Failures)) {
-		g.count("lastgood_failures_total", "Resolutions that failed, by cause (extended error).", s.Failures[code], "ede", strconv.Itoa(int(code)), "cause", code.String())
+	failures := withZeros(s.Failures, usualCauses[:])
+	for _, code := range slices.Sorted(maps.Keys(failures)) {
+		g.count("lastgood_failures_total", "Resolutions that failed, by cause (extended error).", failures[code], "ede", strconv.Itoa(int(code)), "cause", code.String())
 	}
 }
 
@@ -223,7 +224,7 @@ func (g gatherer) cache(s cache.Stats) {
 	g.gauge("lastgood_cache_size_bytes", "The cache's budget.", float64(s.Size))
 	g.gauge("lastgood_cache_used_bytes", "Of the cache's budget, what is in use.", float64(s.Bytes))
 	g.gauge("lastgood_cache_entries", "Entries in the cache.", float64(s.Entries))
-	g.gauge("lastgood_cache_stale_entries", "Of the entries, those past their TTL that may still be served.", float64(s.Stale))
+	g.gauge("lastgood_cache_stale_entries", "Of the entries, those past their TTL that may still be served, as counted up to 10 s ago.", float64(s.Stale))
 	g.gauge("lastgood_cache_delegations", "Delegations known.", float64(s.Delegations))
 	g.gauge("lastgood_cache_failures", "Failures remembered.", float64(s.Failures))
 	for _, l := range []struct {

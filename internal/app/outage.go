@@ -10,16 +10,43 @@ import (
 	"lastgood/internal/resolver"
 )
 
+// usualCauses are those of most failures. Their series are there, at 0, before the
+// first failure is: the increase from nothing to one is none to Prometheus.
+var usualCauses = [...]ede.Code{ede.Other, ede.NotAuthoritative, ede.NoReachableAuthority, ede.NetworkError, ede.InvalidData} // constant in effect
+
+// usualStale are the counts of stale answers that there is always something to
+// say of, if only 0.
+func usualStale() []resolver.StaleCount {
+	list := []resolver.StaleCount{{Why: event.StaleTimeout, Cause: -1}, {Why: event.StaleCrowd, Cause: -1}}
+	for _, why := range []event.StaleReason{event.StaleFailed, event.StaleRemember, event.StaleTrouble} {
+		for _, cause := range usualCauses {
+			list = append(list, resolver.StaleCount{Why: why, Cause: int(cause)})
+		}
+	}
+	return list
+}
+
+// withZeros adds keys to counts that lack them.
+func withZeros[K comparable](counts map[K]uint64, keys []K) map[K]uint64 {
+	all := make(map[K]uint64, len(counts)+len(keys))
+	for _, k := range keys {
+		all[k] = 0
+	}
+	maps.Copy(all, counts)
+	return all
+}
+
 // freshness tells how good answers are: the metrics that show an outage at a
 // glance. What the cache alone answered is fresh.
 func (g gatherer) freshness(cached uint64, s resolver.Stats) {
 	const answers = "Answers by freshness; none: questions that got no answer. Those that are not resolved (RD=0, special names, ANY) are not counted."
+	counts := withZeros(s.Stale, usualStale())
 	var stale uint64
-	for _, by := range slices.SortedFunc(maps.Keys(s.Stale), func(a, b resolver.StaleCount) int {
+	for _, by := range slices.SortedFunc(maps.Keys(counts), func(a, b resolver.StaleCount) int {
 		return cmp.Or(cmp.Compare(a.Why, b.Why), cmp.Compare(a.Cause, b.Cause))
 	}) {
-		stale += s.Stale[by]
-		g.count("lastgood_stale_answers_total", "Answers past their TTL, by why they were given and the failure behind it.", s.Stale[by],
+		stale += counts[by]
+		g.count("lastgood_stale_answers_total", "Answers past their TTL, by why they were given and the failure behind it.", counts[by],
 			"why", by.Why.String(), "cause", causeName(by.Cause))
 	}
 	g.count("lastgood_answers_total", answers, cached+s.Fresh, "freshness", "fresh")
@@ -69,9 +96,8 @@ func (a *App) gatherHealth(g gatherer) {
 	_, offline := a.infra.Offline(now)
 	g.gauge("lastgood_network_offline", "Whether no name server answers any more, whoever is asked.", boolean(offline))
 	for o := range outcomes {
-		if n := a.counts.rechecks[o].Load(); n > 0 {
-			g.count("lastgood_rechecks_total", "Questions to see whether a server is back, by what came of them.", n, "outcome", event.Outcome(o).String())
-		}
+		g.count("lastgood_rechecks_total", "Questions to see whether a server is back, by what came of them.", a.counts.rechecks[o].Load(),
+			"outcome", event.Outcome(o).String())
 	}
 	g.count("lastgood_recheck_recoveries_total", "Zones found to be back by a recheck.", a.counts.returns.Load())
 }

@@ -42,6 +42,7 @@ type snapshotState struct {
 	failure  string // of the last save, "" if it went well
 
 	loaded   cache.LoadReport
+	held     int // of the entries loaded, when all were: a smaller cache has no room for all
 	loadTook time.Duration
 	refused  uint64 // snapshots
 }
@@ -210,19 +211,21 @@ func (a *App) loadSnapshot(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // what is in the file is more than what is in the cache
 	}
+	held := 0
 	log := a.o.Log.With("file", a.o.Snapshot)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		log.Info("there is no snapshot yet: starting with an empty cache")
 	case err == nil:
-		tellLoaded(log, &report, took)
+		held = min(report.Entries(), int(a.cache.Stats().Entries))
+		tellLoaded(log, &report, held, took)
 	default:
 		a.snapshots.off.Store(errors.Is(err, cache.ErrForeign) || errors.Is(err, errNoFile) || errors.Is(err, fs.ErrPermission))
 		a.snapshots.note(func(s *snapshotState) { s.refused++ })
 		log.Warn("the snapshot was refused: starting with an empty cache", "cause", err.Error(), "overwritten", !a.snapshots.off.Load(),
 			"advice", "if another program needs that file, set cache.snapshot to another path")
 	}
-	a.snapshots.note(func(s *snapshotState) { s.loaded, s.loadTook = report, took })
+	a.snapshots.note(func(s *snapshotState) { s.loaded, s.held, s.loadTook = report, held, took })
 	a.snapshots.loaded.Store(true)
 }
 
@@ -251,9 +254,12 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	return report, a.clock.Now().Sub(now), err
 }
 
-func tellLoaded(log *slog.Logger, r *cache.LoadReport, took time.Duration) {
+func tellLoaded(log *slog.Logger, r *cache.LoadReport, held int, took time.Duration) {
 	log.Info("the cache is back", "fresh", r.Fresh, "stale", r.Stale, "delegations", r.Delegations, "saved", r.Elapsed.Round(time.Second).String()+" ago",
-		"gone", r.Gone, "changed", r.Changed, "took", took.Round(time.Millisecond))
+		"held", held, "gone", r.Gone, "changed", r.Changed, "took", took.Round(time.Millisecond))
+	if held < r.Entries() {
+		log.Warn("the cache has no room for all that was saved: what was asked for least went", "saved", r.Entries(), "held", held, "advice", "raise cache.size")
+	}
 	if r.Backwards {
 		log.Warn("the clock is set to before the snapshot was saved: nothing that it held is fresh", "saved", r.Saved.UTC().Format(time.RFC3339))
 	}
@@ -293,13 +299,13 @@ func (a *App) gatherSnapshots(g gatherer) {
 	const failed = "Snapshots that could not be saved, or never can be, and those that were refused at the start."
 	g.count("lastgood_snapshot_failures_total", failed, s.failures, "what", "save")
 	g.count("lastgood_snapshot_failures_total", failed, s.refused, "what", "load")
-	const loaded = "What became of the entries and delegations of the snapshot at the start."
+	const loaded = "What became of the entries and delegations of the snapshot at the start; displaced: of the fresh and stale ones, those that had to make room at once."
 	for _, l := range []struct {
 		what string
 		n    int
 	}{
 		{"fresh", s.loaded.Fresh}, {"stale", s.loaded.Stale}, {"delegation", s.loaded.Delegations}, {"gone", s.loaded.Gone},
-		{"changed", s.loaded.Changed}, {"newer", s.loaded.Newer}, {"refused", s.loaded.Refused},
+		{"changed", s.loaded.Changed}, {"newer", s.loaded.Newer}, {"refused", s.loaded.Refused}, {"displaced", s.loaded.Entries() - s.held},
 	} {
 		g.gauge("lastgood_snapshot_loaded", loaded, float64(l.n), "result", l.what)
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +119,30 @@ func TestRestartLosesNothing(t *testing.T) {
 		t.Error("an answer of other servers was kept")
 	}
 	k.stop(t)
+}
+
+// A smaller cache than the one that was saved says how much of it is back.
+func TestSmallerCacheSaysWhatItHolds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cache.snapshot")
+	k := startKeeping(t, file, "cache: {size: 64MiB}")
+	const entries = 60_000
+	for i := range entries {
+		k.put(fmt.Sprintf("n%d.example.", i), 3600)
+	}
+	k.stop(t)
+	k = startKeeping(t, file, "cache: {size: 4MiB}")
+	for !k.snapshots.loaded.Load() {
+		runtime.Gosched()
+	}
+	k.stop(t)
+	held := float64(k.cache.Stats().Entries)
+	fresh, displaced := k.metric("lastgood_snapshot_loaded", "result", "fresh"), k.metric("lastgood_snapshot_loaded", "result", "displaced")
+	if held >= entries || displaced <= 0 || fresh-displaced != held {
+		t.Errorf("%v are held, %v of %v were displaced", held, displaced, fresh)
+	}
+	if text := k.log.String(); !strings.Contains(text, fmt.Sprintf("held=%.0f", held)) || !strings.Contains(text, "raise cache.size") {
+		t.Errorf("the log says %s", text)
+	}
 }
 
 // The cache is saved every interval: whatever ends the program, no more than

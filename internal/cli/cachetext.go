@@ -146,7 +146,7 @@ func printStats(w io.Writer, s *control.CacheStats) {
 	if s.Size > 0 {
 		used = 100 * float64(s.Used) / float64(s.Size)
 	}
-	fmt.Fprintf(w, "entries       %d, of them %d stale but servable\n", s.Entries, s.Stale)
+	fmt.Fprintf(w, "entries       %d, of them %d stale but servable (counted up to 10 s ago)\n", s.Entries, s.Stale)
 	fmt.Fprintf(w, "delegations   %d\n", s.Delegations)
 	fmt.Fprintf(w, "failures      %d remembered\n", s.Failures)
 	fmt.Fprintf(w, "memory        %.1f MiB of %.1f MiB (%.0f %%)\n", mebi(s.Used), mebi(s.Size), used)

@@ -85,7 +85,7 @@ type CacheStats struct {
 	Used        int64     `json:"used_bytes"`
 	Held        int64     `json:"held_bytes"` // taken from the system
 	Entries     int64     `json:"entries"`
-	Stale       int64     `json:"stale"` // of the entries: expired, and may still be served
+	Stale       int64     `json:"stale"` // of the entries: expired, and may still be served; as counted up to 10 s ago
 	Delegations int64     `json:"delegations"`
 	Failures    int64     `json:"failures"` // questions remembered to have failed
 	Hits        uint64    `json:"hits"`

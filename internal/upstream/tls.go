@@ -25,6 +25,9 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 	pool := &x.u.tls
 	for round := 1; ; {
 		q, err := pool.ask(x)
+		if errors.Is(err, errHangsUp) {
+			return arrival{}, x.hungUp(err)
+		}
 		if err != nil {
 			return arrival{}, x.tlsFail(ctx, err)
 		}

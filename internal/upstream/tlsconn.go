@@ -109,9 +109,8 @@ func (p *tlsPool) connect(c *tlsConn) error {
 	}
 	now := u.opt.Clock.Now()
 	if err != nil {
-		var d *distrust
-		if errors.As(err, &d) {
-			p.failed(now, c, d)
+		if ctx.Err() == nil {
+			p.failed(now, c, err)
 		}
 		return err
 	}
@@ -155,11 +154,20 @@ func (p *tlsPool) shake(ctx context.Context, conn *tls.Conn) error {
 	return distrusted(err, p.u.opt.Clock.Wall())
 }
 
-// failed remembers distrust.
-func (p *tlsPool) failed(now clock.Mono, c *tlsConn, d *distrust) {
+// failed remembers why nothing came of a connection: distrust, or what befell it
+// with a server that was not heard for a while. A dead one is not to get a
+// connection for each question. What fails here, and not there, is none of it.
+func (p *tlsPool) failed(now clock.Mono, c *tlsConn, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.server.bad, c.server.until = d, now.Add(tlsDistrust)
+	s := c.server
+	var d *distrust
+	switch {
+	case errors.As(err, &d):
+		s.bad, s.until = d, now.Add(tlsDistrust)
+	case now.Sub(s.heard) >= tlsQuiet && !local(err) && !noRoute(err):
+		s.bad, s.until = err, now.Add(tlsDistrust)
+	}
 }
 
 // add puts a question on a connection, under an id that no other there has. The
@@ -327,6 +335,7 @@ func (p *tlsPool) deliver(c *tlsConn, msg []byte) error {
 		return nil
 	}
 	c.heard, c.told, c.server.heard = now, false, now
+	c.server.hungUp = 0
 	if c.replies++; c.replies > c.server.few {
 		c.server.fewUntil = 0 // it answers more
 	}

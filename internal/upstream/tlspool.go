@@ -23,13 +23,15 @@ const (
 	tlsStall       = 2 * time.Second        // without any reply while questions wait: none is added
 	tlsConnect     = 800 * time.Millisecond // the same of one that is being opened: less than from one recheck to the next
 	tlsDead        = 30 * time.Second       // without any reply while questions wait: it is closed
-	tlsDistrust    = 500 * time.Millisecond // how long a handshake that failed is not repeated: it costs both sides
+	tlsDistrust    = 500 * time.Millisecond // how long a connection that failed is not tried again: it costs both sides
 	tlsFew         = 10 * time.Second       // how long it is remembered that a server closes after so many replies
 	tlsQuiet       = time.Second            // without any reply: one who hangs up on a question hangs up on all
+	tlsHangUps     = 3                      // in a row: whatever it is asked
 	tlsStrays      = 16                     // replies to nothing that was asked, on one connection
 )
 
 var (
+	errHangsUp     = errors.New("it takes questions and answers none")
 	errOutstanding = errors.New("too many questions wait for this server")
 	errSuperseded  = errors.New("given up for a new connection")
 	errNonsense    = errors.New("replies to nothing that was asked")
@@ -70,8 +72,10 @@ type tlsServer struct {
 	used   clock.Mono
 	heard  clock.Mono // the last reply over any of them
 
-	bad   *distrust // how the last handshake failed
+	bad   error // how the last connection failed, with nothing heard for a while
 	until clock.Mono
+
+	hungUp int // connections that it ended with nothing but questions on them, since it was heard
 
 	few      int // replies after which it closed a connection on which more waited
 	fewUntil clock.Mono
@@ -264,6 +268,7 @@ func (p *tlsPool) drop(now clock.Mono, c *tlsConn, err error) bool {
 	if c.replies > 0 && len(c.waiting) > 0 && declined(err) {
 		s.closed(now, c.replies)
 	}
+	dead := false
 	for _, q := range c.waiting {
 		if q.at != 0 {
 			p.u.opt.Infra.Abandoned(now, s.key.addr, q.at)
@@ -272,8 +277,15 @@ func (p *tlsPool) drop(now clock.Mono, c *tlsConn, err error) bool {
 		q.passed = q.wire != nil && (err == errSuperseded || c.replies > 0)
 		q.again = err == errSuperseded || c.open && (q.kept || c.replies > 0 || q.wire != nil && s.limit(now) > 0)
 		q.dead = c.open && !q.again && declined(err) && now.Sub(s.heard) >= tlsQuiet
+		dead = dead || q.dead
 		q.err = err
 		close(q.done)
+	}
+	if dead {
+		// Not after the first: that may be for its question.
+		if s.hungUp++; s.hungUp >= tlsHangUps {
+			s.bad, s.until = errHangsUp, now.Add(tlsDistrust)
+		}
 	}
 	c.waiting, c.queue = nil, nil
 	return true

@@ -3,6 +3,7 @@ package infra
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lastgood/internal/clock"
@@ -91,10 +92,10 @@ func (i *Infra) Wanted(now clock.Mono, w Want) (sooner bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	before, planned := i.plan.soonest(now)
-	failed := i.failing(w.Cut)
+	failed, spare := i.failing(w.Cut), i.spares(w.Servers)
 	for k := range w.Servers {
 		s := &w.Servers[k]
-		if key, ok := i.suspected(now, w.Cut, failed, s); ok {
+		if key, ok := i.suspected(now, w.Cut, failed, s); ok && !(spare && i.avoided(key.addr)) {
 			i.want(now, key, s.Host, &w)
 		}
 	}
@@ -105,10 +106,18 @@ func (i *Infra) Wanted(now clock.Mono, w Want) (sooner bool) {
 	return any && (!planned || after < before)
 }
 
+// spares tells whether one of some servers is of a family that works: then those
+// of one that is dead need not be back for the cut to be. The lock is held.
+func (i *Infra) spares(servers []Candidate) bool {
+	return slices.ContainsFunc(servers, func(s Candidate) bool {
+		return !i.family(s.Addr).off && !i.avoided(s.Addr)
+	})
+}
+
 // suspected gives what there is to be found out about a server of a cut.
 func (i *Infra) suspected(now clock.Mono, cut dnsname.Name, failed *cutState, s *Candidate) (targetKey, bool) {
 	key := targetKey{addr: unmap(s.Addr), tcp: s.TCP, tls: s.TLS}
-	if i.family(key.addr).off || i.avoided(key.addr) {
+	if i.family(key.addr).off {
 		return key, false
 	}
 	if a, ok := i.addrs.peek(key.addr); ok && a.mum(now) || failed != nil && failed.mute {

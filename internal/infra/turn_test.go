@@ -2,10 +2,12 @@ package infra
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 )
 
 // Turns of a cut are a second apart; those of all cuts keep to the budget of
@@ -34,5 +36,24 @@ func TestTurnsAreBounded(t *testing.T) {
 	}
 	if i.Stats().RecheckBudgetHits == 0 {
 		t.Error("what went beyond the budget is not counted")
+	}
+}
+
+// Servers of a family that is dead are rechecked where no others serve, and only
+// there.
+func TestDeadFamilyIsRecheckedWhereNothingElseServes(t *testing.T) {
+	four := Candidate{Addr: netip.MustParseAddrPort("192.0.2.1:53")}
+	six := Candidate{Addr: netip.MustParseAddrPort("[2001:db8::1]:53")}
+	for want, servers := range map[string][]Candidate{
+		"[2001:db8::1]:53": {six}, "192.0.2.1:53": {six, four},
+	} {
+		i, cut := fresh(Options{}), dnsname.MustParse("example.")
+		i.families[1].dead = true
+		i.CutFailed(sec, cut, &ede.Error{ID: "TEST"}, Blame{Silent: servers})
+		i.Wanted(sec, Want{Cut: cut, Fixed: true, Servers: servers, Question: question("www", cut)})
+		due, _ := i.Rechecks(sec)
+		if len(due) != 1 || due[0].Server.Addr.String() != want {
+			t.Errorf("%v, want one of %s", due, want)
+		}
 	}
 }

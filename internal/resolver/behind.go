@@ -44,20 +44,27 @@ func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, boo
 // note takes in what was told of a zone.
 func (r *Resolver) note(now clock.Mono, cut dnsname.Name, tr infra.Trouble, bad bool) {
 	if bad {
-		if began := r.troubled.add(cut, ailment{tr.Failing, tr.Servers}); began {
+		if began := r.troubled.add(cut, ailment{failing: tr.Failing, servers: tr.Servers}); began {
 			r.flights.ramps.end(cut, tr.Silent)
 		}
 		return
 	}
 	a, was := r.troubled.has(cut)
-	if (a.failing || tr.Recovered) && r.troubled.clear(now, cut) {
+	owed := a.failing || tr.Recovered
+	if owed && r.troubled.clear(now, cut) {
 		r.cache.RecoverBelow(now, cut)
+		owed = false
 	}
-	if was || tr.Recovered {
+	if was && !a.back || tr.Recovered {
 		if tr.Servers != "" {
 			a.servers = tr.Servers
 		}
 		r.flights.ramps.begin(now, cut, a.servers) // before others see that the trouble is over
+	}
+	switch {
+	case owed:
+		r.troubled.add(cut, ailment{failing: true, back: true, servers: a.servers})
+	case was:
 		r.troubled.remove(cut)
 	}
 }

@@ -22,20 +22,26 @@ type troubled struct {
 	n    atomic.Int32 // len(cuts): nothing is locked while all is well
 	mu   sync.Mutex
 	cuts map[dnsname.Name]ailment
-	// cleared has when the failures beneath a zone were forgotten.
+	// cleared has for each zone until when the failures beneath it were forgotten as
+	// often as they may be on average.
 	cleared map[dnsname.Name]clock.Mono
 }
 
 // ailment is what was wrong with a zone.
 type ailment struct {
 	failing bool   // it was failing, not suspect only
+	back    bool   // it is well again, but what failed beneath is not forgotten yet
 	servers string // those that were silent, as infra.Trouble names them
 }
 
-// clearEvery is how often at most the failures beneath a zone are forgotten: some
-// broken names can make it fail, which ends with the first name that is well, and
-// they are not to be asked for all the time for that.
-const clearEvery = 10 * time.Second
+// clearEvery is how often the failures beneath a zone are forgotten on average at
+// most: some broken names can make it fail, which ends with the first name that is
+// well, and they are not to be asked for all the time for that. A zone that flaps
+// may be so clearBurst times at once; more often it has to wait.
+const (
+	clearEvery = 10 * time.Second
+	clearBurst = 3
+)
 
 // has tells whether a zone was in trouble, and in which.
 func (s *troubled) has(cut dnsname.Name) (a ailment, ok bool) {
@@ -59,7 +65,7 @@ func (s *troubled) add(cut dnsname.Name, a ailment) (began bool) {
 	a.failing = a.failing || before.failing
 	s.cuts[cut] = a
 	s.n.Store(int32(len(s.cuts)))
-	return !was
+	return !was || before.back
 }
 
 // roomIn gives a table in which there is room for one more.
@@ -80,14 +86,14 @@ func roomIn[V any](table map[dnsname.Name]V) map[dnsname.Name]V {
 func (s *troubled) clear(now clock.Mono, cut dnsname.Name) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last, ok := s.cleared[cut]
-	if ok && now.Sub(last) < clearEvery {
+	until, ok := s.cleared[cut]
+	if ok && until.Sub(now) > (clearBurst-1)*clearEvery {
 		return false
 	}
 	if !ok {
 		s.cleared = roomIn(s.cleared)
 	}
-	s.cleared[cut] = now
+	s.cleared[cut] = max(until, now).Add(clearEvery)
 	return true
 }
 

@@ -249,7 +249,6 @@ func TestErrorsAreRecheckedByCut(t *testing.T) {
 			l.want(Want{Cut: cut, Fixed: true, Servers: servers, Question: question("www", cut)})
 		}
 	}
-	start := l.now
 	l.run(10*time.Second, 100*ms, wants)
 	by := map[dnsname.Name]int{}
 	for _, s := range l.sent {
@@ -259,7 +258,7 @@ func TestErrorsAreRecheckedByCut(t *testing.T) {
 		t.Errorf("%v", by)
 	}
 	l.i.Useful(l.now, one, addr(0))
-	start = l.now
+	start := l.now
 	l.run(10*time.Second, 100*ms, wants)
 	for _, s := range l.sent {
 		if s.at >= start && s.Cut != two {

@@ -367,6 +367,7 @@ func TestZones(t *testing.T) {
 	i := fresh(Options{})
 	silent, suspect, fine := dnsname.MustParse("b.example"), dnsname.MustParse("a.example"), dnsname.MustParse("c.example")
 	servers := cands(addr(0))
+	servers[0].Host = dnsname.MustParse("ns1.example")
 	now := suspects(i, sec, addr(0))
 	i.CutFailed(now, silent, &ede.Error{ID: "TEST"}, Blame{Silent: servers})
 	i.Resolved(now, fine, 100*ms)
@@ -377,6 +378,8 @@ func TestZones(t *testing.T) {
 	}
 	if z := list[0]; !z.Suspect || z.Failing || z.Cause == nil || z.Since != 2*sec || z.NextRecheck <= now || z.NextRecheck > now.Add(1100*ms) {
 		t.Errorf("suspect: %+v", z)
+	} else if z.Cause.Text != "ns1.example. "+addr(0).Addr().String()+" does not answer" { // clients are told the same
+		t.Errorf("the cause does not name the server: %s", z.Cause.Text)
 	}
 	if z := list[1]; !z.Failing || z.Suspect || z.Cause.ID != "TEST" || z.Since != now || z.LastFailure != now {
 		t.Errorf("failing: %+v", z)

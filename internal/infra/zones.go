@@ -26,8 +26,8 @@ type ZoneHealth struct {
 // Zones tells what is known of each cut that is failing, is rechecked, or was
 // resolved below, sorted by name. Bound: the tables'.
 func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
-	i.mu.Lock()
-	zones := map[dnsname.Name]*ZoneHealth{}
+	speeds := i.measured()
+	zones := make(map[dnsname.Name]*ZoneHealth, len(speeds))
 	zone := func(cut dnsname.Name) *ZoneHealth {
 		z := zones[cut]
 		if z == nil {
@@ -36,11 +36,11 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 		}
 		return z
 	}
-	i.speeds.each(func(cut dnsname.Name, s *speed) bool {
-		z := zone(cut)
-		z.Timeout, z.Samples = s.learned(), s.n
-		return true
-	})
+	for k := range speeds {
+		z := zone(speeds[k].cut)
+		z.Timeout, z.Samples = speeds[k].learned(), speeds[k].n
+	}
+	i.mu.Lock()
 	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
 		if i.revive(c); c.failing || c.last != 0 {
 			z := zone(cut)
@@ -53,7 +53,7 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 	})
 	i.plan.targets.each(func(_ targetKey, t *target) bool {
 		for k := range t.n {
-			i.rechecked(now, zone(t.ring[k].cut), t)
+			i.rechecked(now, zone(t.ring[k].cut), t, t.ring[k].host)
 		}
 		return true
 	})
@@ -69,8 +69,32 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 	return list
 }
 
-// rechecked adds what a recheck's target tells of a zone.
-func (i *Infra) rechecked(now clock.Mono, z *ZoneHealth, t *target) {
+// measuredCut is a copy of what was learnt of the speed below a cut.
+type measuredCut struct {
+	cut dnsname.Name
+	speed
+}
+
+// measured copies all that was learnt of speeds, the most recently used first.
+// Clients wait for the lock, and there may be ten thousand: whatever is made of
+// the copies, and the room for them, is made without it.
+func (i *Infra) measured() []measuredCut {
+	i.mu.Lock()
+	n := i.speeds.len()
+	i.mu.Unlock()
+	list := make([]measuredCut, 0, n+n/16)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.speeds.each(func(cut dnsname.Name, s *speed) bool {
+		list = append(list, measuredCut{cut, *s})
+		return true
+	})
+	return list
+}
+
+// rechecked adds what a recheck's target tells of a zone, which knows the server
+// under a name.
+func (i *Infra) rechecked(now clock.Mono, z *ZoneHealth, t *target, host dnsname.Name) {
 	a, ok := i.addrs.peek(t.key.addr)
 	mum := ok && a.mum(now)
 	if !mum && !z.Failing {
@@ -80,7 +104,7 @@ func (i *Infra) rechecked(now clock.Mono, z *ZoneHealth, t *target) {
 		z.NextRecheck = max(t.due, now)
 	}
 	if mum && !z.Failing {
-		z.Suspect, z.Since, z.Cause = true, max(z.Since, a.silentSince()), a.blamed("")
+		z.Suspect, z.Since, z.Cause = true, max(z.Since, a.silentSince()), a.blamed(host)
 	}
 }
 
@@ -97,10 +121,9 @@ type CutMemory struct {
 
 // Memory gives what should outlive a restart, the most recently used first.
 func (i *Infra) Memory() []CutMemory {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	at := map[dnsname.Name]int{}
 	var list []CutMemory
+	i.mu.Lock()
 	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
 		if i.revive(c); c.failing {
 			m := CutMemory{Cut: cut, Failing: true, Silent: c.mute, Refused: c.refused, Since: c.since}
@@ -112,15 +135,16 @@ func (i *Infra) Memory() []CutMemory {
 		}
 		return true
 	})
-	i.speeds.each(func(cut dnsname.Name, s *speed) bool {
-		k, ok := at[cut]
+	i.mu.Unlock()
+	speeds := i.measured()
+	for n := range speeds {
+		k, ok := at[speeds[n].cut]
 		if !ok {
 			k = len(list)
-			list = append(list, CutMemory{Cut: cut})
+			list = append(list, CutMemory{Cut: speeds[n].cut})
 		}
-		list[k].Samples = slices.Clone(s.samples(new([stale.SamplesKept]time.Duration)))
-		return true
-	})
+		list[k].Samples = slices.Clone(speeds[n].samples(new([stale.SamplesKept]time.Duration)))
+	}
 	return list
 }
 

@@ -35,6 +35,9 @@ func readType(text string, def wire.Type) (wire.Type, error) {
 	if err != nil {
 		return 0, badRequest(err.Error(), "give a mnemonic such as AAAA, or TYPE65280")
 	}
+	if t.IsMeta() && t != wire.TypeANY {
+		return 0, badRequest(t.String()+" is no type of data: nothing is cached under it", "give a type of data such as AAAA, or ANY")
+	}
 	return t, nil
 }
 

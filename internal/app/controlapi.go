@@ -118,6 +118,9 @@ func (c controlAPI) Explain(name dnsname.Name, t wire.Type) control.Explanation 
 			Name: h.Name.String(), Type: h.Type.String(), State: h.State, Decision: h.Action.String(),
 			TTL: h.TTL, Refresh: h.Refresh, Why: h.Why,
 		}
+		if h.State != "absent" {
+			hop.Kind = kindNames[h.Kind]
+		}
 		if h.Target != "" {
 			hop.Target = h.Target.String()
 		}

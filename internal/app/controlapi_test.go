@@ -103,7 +103,7 @@ func TestControlAPI(t *testing.T) {
 		t.Errorf("fresh: %+v", l.Client)
 	}
 	call(t, "GET", base+"cache/lookup?name=no.example", "", &l)
-	if l.Client.Outcome != "fresh" || l.Client.Rcode != "NXDOMAIN" || l.Entries[0].Kind != "nxdomain" || l.Entries[0].Type != "" {
+	if l.Client.Outcome != "fresh" || l.Client.Rcode != "NXDOMAIN" || l.Client.Hops[0].Kind != "nxdomain" || l.Entries[0].Kind != "nxdomain" || l.Entries[0].Type != "" {
 		t.Errorf("denied: %+v", l)
 	}
 	call(t, "GET", base+"cache/lookup?name=own.example.net", "", &l)
@@ -111,7 +111,7 @@ func TestControlAPI(t *testing.T) {
 		t.Errorf("local data: %+v", l.Client)
 	}
 	call(t, "GET", base+"cache/lookup?name=absent.example", "", &l)
-	if l.Client.Outcome != "resolve" || len(l.Entries) != 0 {
+	if l.Client.Outcome != "resolve" || len(l.Entries) != 0 || l.Client.Hops[0].Kind != "" {
 		t.Errorf("absent: %+v", l.Client)
 	}
 

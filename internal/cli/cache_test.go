@@ -83,6 +83,7 @@ func (s *shelf) Stats() control.CacheStats {
 func (s *shelf) Explain(dnsname.Name, wire.Type) control.Explanation {
 	return control.Explanation{Outcome: "stale", Rcode: "NOERROR", Wait: 300, Why: "zone example. fails", Hops: []control.Hop{
 		{Name: "www.example.", Type: "A", State: "stale", Decision: "serve stale", TTL: 30, Refresh: true, Target: "web.example.", Why: "ns1.example. did not answer"},
+		{Name: "web.example.", Type: "A", Kind: "nxdomain", State: "fresh", Decision: "serve", TTL: 9},
 	}}
 }
 func (s *shelf) Zones() control.ZoneList {
@@ -139,7 +140,8 @@ func TestCacheLookup(t *testing.T) {
 		"www.example.\t0\tIN\tA\t192.0.2.2 ;",
 		";www.example.\t252\tIN\tAAAA\t; no data, fresh, 4m12s of 5m left, then servable for 1h;",
 		";; a client who asks for www.example. A now gets the last good answer, NOERROR, after at most 300ms: zone example. fails",
-		";;   www.example. A is stale: serve stale (TTL 30; leads to web.example.; refreshed behind the answer; ns1.example. did not answer)")
+		";;   www.example. A is stale: serve stale (TTL 30; leads to web.example.; refreshed behind the answer; ns1.example. did not answer)",
+		";;   web.example. NXDOMAIN is fresh: serve (TTL 9)")
 	expect(t, 0, "cache lookup other.example MX"+at, "nothing is cached at other.example.", "asks for other.example. MX now")
 	var l control.Lookup
 	got := expect(t, 0, "cache lookup www.example --json"+at)

@@ -132,7 +132,14 @@ func printLookup(w io.Writer, l *control.Lookup) {
 		if h.Why != "" {
 			notes = append(notes, show(h.Why))
 		}
-		fmt.Fprintf(w, ";;   %s %s is %s: %s", show(h.Name), show(h.Type), show(h.State), show(h.Decision))
+		what := show(h.Type)
+		switch h.Kind {
+		case "nodata":
+			what = "without " + what
+		case "nxdomain":
+			what = "NXDOMAIN"
+		}
+		fmt.Fprintf(w, ";;   %s %s is %s: %s", show(h.Name), what, show(h.State), show(h.Decision))
 		if len(notes) > 0 {
 			fmt.Fprintf(w, " (%s)", strings.Join(notes, "; "))
 		}

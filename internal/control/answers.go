@@ -56,6 +56,7 @@ type Explanation struct {
 type Hop struct {
 	Name     string `json:"name"`
 	Type     string `json:"type"`             // what speaks for the name: CNAME and DNAME lead on
+	Kind     string `json:"kind,omitempty"`   // of that: data, nodata, nxdomain; none when it is absent
 	State    string `json:"state"`            // fresh, stale, absent, local
 	Decision string `json:"decision"`         // serve, serve stale, wait, fail
 	TTL      uint32 `json:"ttl"`              // that the client would see, 0 when it would not see the hop yet

@@ -27,6 +27,7 @@ type Explanation struct {
 type ExplainedHop struct {
 	Name    dnsname.Name
 	Type    wire.Type    // of what speaks for the name
+	Kind    cache.Kind   // of that, unless it is absent
 	Target  dnsname.Name // where it leads, "" at the chain's end
 	State   string       // local, fresh, stale or absent
 	Action  stale.Action
@@ -64,7 +65,7 @@ func (e *explainer) hop() bool {
 	h, state := t.known(e.now)
 	out := ExplainedHop{Name: t.name, Type: t.q.Type, Target: h.Target, State: "absent"}
 	if state != stale.Gone {
-		out.State = state.String()
+		out.State, out.Kind = state.String(), h.Entry.Kind
 		if h.Entry.Kind != cache.NXDomain { // which is said of all types
 			out.Type = h.Entry.Type
 		}

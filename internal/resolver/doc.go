@@ -35,8 +35,9 @@
 //  7. The flight lands: useful answers go to the cache, a failure to the table
 //     of failures and never over data ([Resolver.keep], [Resolver.remember]).
 //     Everybody aboard goes on with their own trail.
-//  8. The chain is complete: if a hop is past its TTL, that is said and told once
-//     for all ([trail.tellStale]). The listener writes it with [Answer.Write],
+//  8. The chain is complete. If something better came for a stale hop while another
+//     was waited for, the trail begins anew ([trail.overtaken]); if a hop is past its
+//     TTL, that is said and told once for all ([trail.tellStale]). The listener writes it with [Answer.Write],
 //     CNAMEs first, in chain order. It is answered whole or not at all.
 //
 // # In an outage

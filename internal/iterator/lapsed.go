@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"time"
 
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
@@ -12,8 +13,8 @@ import (
 )
 
 // A delegation past its TTL leads on while whoever could renew it is out of
-// reach: at once when the servers above are known to be in trouble, or were asked
-// within 30 s for a cut that fails, else when the attempt at them fails. A parent
+// reach: at once when the servers above are known to be in trouble, or gave it
+// within 30 s to a cut that fails, else when the attempt at them fails. A parent
 // that answers ends that: its referral replaces the delegation, its denial drops
 // it with all that is beneath. What is found so lives no longer than a stale
 // answer does.
@@ -31,7 +32,7 @@ func (t *task) lapses(anchor dnsname.Name, p place) bool {
 		return false
 	}
 	t.lapsed = d
-	if t.it.askedAbove(now, d.Cut) {
+	if t.it.confirmed(now, d) {
 		t.throughLapsed()
 		return true
 	}
@@ -44,12 +45,22 @@ func (t *task) lapses(anchor dnsname.Name, p place) bool {
 	return true
 }
 
-// askedAbove tells whether a cut is failing whose parent was asked so lately that
-// it is not asked again, whatever the lifetime of its delegation (invariant 7). If
-// not, the caller asks.
-func (it *Iterator) askedAbove(now clock.Mono, cut dnsname.Name) bool {
-	_, failing := it.infra.CutFailing(now, cut)
-	return failing && !it.infra.AskParent(now, cut)
+// parentRest is how long the parent of a cut that fails is not asked again after
+// its referral (invariant 7).
+const parentRest = 30 * time.Second
+
+// confirmed tells whether a cut is failing whose parent gave its delegation so
+// lately that it is not asked again, however short the delegation lives. If not,
+// the caller asks: a parent that says something else by now is believed.
+func (it *Iterator) confirmed(now clock.Mono, d *cache.Delegation) bool {
+	if _, failing := it.infra.CutFailing(now, d.Cut); !failing {
+		return false
+	}
+	if now.Sub(d.Learned) < parentRest {
+		return true
+	}
+	it.infra.AskParent(now, d.Cut) // by this resolution: that is the turn of all
+	return false
 }
 
 // useLapsed goes to the delegation past its TTL after the attempt above it

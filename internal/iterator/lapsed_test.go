@@ -11,6 +11,7 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
+	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -214,6 +215,23 @@ func TestTroubleAbove(t *testing.T) {
 		}
 		if _, ok := w.cache.Delegation(w.clock.Now(), n("example.com.")); !ok {
 			t.Error("the referral is not kept")
+		}
+	})
+}
+
+// A failing zone that its parent's server serves itself by now is asked there: it
+// refers to nobody any more, so that the old delegation never becomes fresh.
+func TestParentThatServesTheZone(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		lapse(w, t)
+		both(w, func(s *server) { s.mute = mute })
+		w.infra.CutFailed(w.clock.Now(), n("example.com."), nil, infra.Blame{})
+		w.server("192.0.2.2").zones[n("example.com.")] = w.server("192.0.2.11").zones[n("example.com.")]
+		for i := range 3 {
+			if res := w.it.Resolve(t.Context(), Request{Name: n("nope.example.com."), Type: wire.TypeA, Budget: NewBudget(50, 1<<20)}); show(res) != "nope.example.com. NXDOMAIN 60" {
+				t.Errorf("resolution %d: %s", i, show(res))
+			}
+			time.Sleep(time.Second)
 		}
 	})
 }

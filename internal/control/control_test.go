@@ -113,6 +113,9 @@ func TestWebPagesCannotReachIt(t *testing.T) {
 		{"Origin", "https://evil.example", http.StatusForbidden},
 		{"Origin", "null", http.StatusForbidden},
 		{"Host", "localhost:8053", http.StatusOK},
+		{"Host", "LocalHost:8053", http.StatusOK},
+		{"Host", "localhost.:8053", http.StatusOK},
+		{"Host", "localhost..:8053", http.StatusForbidden},
 		{"Host", "[::1]:8053", http.StatusOK},
 		{"Origin", base, http.StatusOK},
 	} {
@@ -135,6 +138,8 @@ func TestTokenIsRequired(t *testing.T) {
 	for header, want := range map[string]int{
 		"": http.StatusUnauthorized, "Bearer 0123456789abcdeF": http.StatusUnauthorized,
 		"0123456789abcdef": http.StatusUnauthorized, "Bearer 0123456789abcdef": http.StatusOK,
+		"bearer 0123456789abcdef": http.StatusOK, "BEARER  0123456789abcdef": http.StatusOK,
+		"Basic 0123456789abcdef": http.StatusUnauthorized, "Bearer0123456789abcdef": http.StatusUnauthorized, "Bearer": http.StatusUnauthorized,
 	} {
 		if code, _ := get(t, base+"/health/live", "Authorization", header); code != want {
 			t.Errorf("%q: %d, want %d", header, code, want)

@@ -23,7 +23,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			problem(http.StatusUnauthorized, "a bearer token is required, and the right one",
 				"send Authorization: Bearer TOKEN with the first line of the file that control.token-file names (lastgood … --token-file FILE)").write(w)
 		case s.o.Token == "" && !localHost(r.Host):
-			problem(http.StatusForbidden, "unknown host "+r.Host, "use an address or localhost in the URL").write(w)
+			problem(http.StatusForbidden, "unknown host "+quote(r.Host), "use an address or localhost in the URL").write(w)
 		case foreignOrigin(r), !sameSite(r):
 			problem(http.StatusForbidden, "requests from web pages of other origins are refused",
 				"use the command line, curl, or type the URL into the browser").write(w)
@@ -41,7 +41,7 @@ func localHost(host string) bool {
 		name = h
 	}
 	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return err == nil || name == "localhost" || name == ""
+	return err == nil || strings.EqualFold(strings.TrimSuffix(name, "."), "localhost") || name == ""
 }
 
 // foreignOrigin tells whether a request says that a page from elsewhere makes

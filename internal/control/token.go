@@ -22,9 +22,10 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
-// sameToken compares in constant time, lengths included.
+// sameToken compares in constant time, lengths included. The scheme's case does
+// not matter (RFC 9110 §11.1).
 func sameToken(header, token string) bool {
-	given, ok := strings.CutPrefix(header, "Bearer ")
-	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
-	return ok && subtle.ConstantTimeCompare(a[:], b[:]) == 1
+	scheme, given, _ := strings.Cut(header, " ")
+	a, b := sha256.Sum256([]byte(strings.TrimLeft(given, " "))), sha256.Sum256([]byte(token))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -104,9 +105,19 @@ func (s *Server) routes() http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		problem(http.StatusNotFound, "there is nothing at "+r.URL.Path, "see /api/v1/openapi.json for what there is").write(w)
+		notFound(w, r)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) { // the mux would send them elsewhere
+			notFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	problem(http.StatusNotFound, "there is nothing at "+quote(r.URL.Path), "see /api/v1/openapi.json for what there is").write(w)
 }
 
 // answer checks what is the same for all endpoints, then serves one. Its error
@@ -114,7 +125,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) answer(e endpoint, w http.ResponseWriter, r *http.Request) error {
 	if r.Method != e.method && !(r.Method == http.MethodHead && e.method == http.MethodGet) {
 		w.Header().Set("Allow", e.method)
-		return problem(http.StatusMethodNotAllowed, r.Method+" is not for "+r.URL.Path, "use "+e.method)
+		return problem(http.StatusMethodNotAllowed, quote(r.Method)+" is not for "+r.URL.Path, "use "+e.method)
 	}
 	if !strings.HasPrefix(e.path, "/api/") { // probes may add what they like
 		return e.serve(w, r, nil)
@@ -175,6 +186,31 @@ func fetchBody(w http.ResponseWriter, r *http.Request) error {
 		return unreadable(err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
+	return plainKeys(data)
+}
+
+// plainKeys refuses what package json would let pass: keys in another case, and
+// a key that is given twice. What is no object is for others to refuse.
+func plainKeys(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		token, err := dec.Token()
+		key, ok := token.(string)
+		var value json.RawMessage
+		switch {
+		case err != nil || !ok || dec.Decode(&value) != nil:
+			return nil
+		case strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_") != "":
+			return badRequest("unknown key "+quote(key), "send one JSON object as /api/v1/openapi.json describes it; case counts")
+		case seen[key]:
+			return badRequest("key "+quote(key)+" is given more than once", "give it once")
+		}
+		seen[key] = true
+	}
 	return nil
 }
 

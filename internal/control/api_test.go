@@ -337,6 +337,9 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"GET", "/api/v1/cache/dump?staet=stale", "", "", 400},
 		{"GET", "/api/v1/cache/stats?x=1", "", "", 400},
 		{"GET", "/api/v1/nothing", "", "", 404},
+		{"GET", "//api/v1/zones", "", "", 404},
+		{"GET", "/api/v1/../v1/zones", "", "", 404},
+		{"GET", "/api/v1/zones/", "", "", 404},
 		{"GET", "/api/v2/cache/stats", "", "", 404},
 		{"POST", "/api/v1/cache/stats", "{}", asJSON, 405},
 		{"DELETE", "/api/v1/cache/dump", "", "", 405},
@@ -357,6 +360,12 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"POST", "/api/v1/cache/flush", `{"name":"a..b"}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"name":"a","type":"BOGUS"}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"name":"a","type":"TYPE0"}`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `{"Stale":true}`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `{"\u017ftale":true}`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `{"name":"a","name":"b"}`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `{"stale":true,"stale":true}`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `null`, asJSON, 400},
+		{"POST", "/api/v1/cache/flush", `[]`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"zones":"example."}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"stale":true,"really":false}`, asJSON, 400},
 		{"POST", "/api/v1/cache/flush", `{"stale":true}{"negative":true}`, asJSON, 400},
@@ -382,5 +391,20 @@ func TestNoCacheNoAPI(t *testing.T) {
 	base := start(t, Options{})
 	if code, _ := send(t, "GET", base+"/api/v1/cache/stats", ""); code != http.StatusNotFound {
 		t.Error(code)
+	}
+}
+
+// No error gives back more of a request than a line of it.
+func TestErrorsEchoLittle(t *testing.T) {
+	base := startAPI(t, &fakeCache{})
+	long := strings.Repeat("x", 4000)
+	for _, c := range [][3]string{
+		{"GET", "/" + long, "localhost"}, {"GET", "/", long + ".example"}, {strings.ToUpper(long), "/api/v1/zones", "localhost"},
+		{"GET", "/api/v1/zones?" + long, "localhost"}, {"GET", "/api/v1/cache/lookup?name=" + long, "localhost"},
+	} {
+		code, text := send(t, c[0], base+c[1], "", "Host", c[2])
+		if code < 400 || len(text) > 700 {
+			t.Errorf("%.20s %.30s: %d, %d octets", c[0], c[1], code, len(text))
+		}
 	}
 }

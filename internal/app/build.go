@@ -81,7 +81,7 @@ func (a *App) upstreamOptions(events event.Sink) upstream.Options {
 	c := a.o.Config
 	return upstream.Options{
 		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(c.Limits.UDPSize),
-		CaseRandomisation: c.Recursion.CaseRandomisation, Cookies: true, DoNotQuery: c.Recursion.DoNotQuery, Events: events,
+		CaseRandomisation: c.Recursion.CaseRandomisation, Cookies: true, DoNotQuery: c.Recursion.DoNotQuery, Configured: configured(c), Events: events,
 		MaxSockets: upstreamSockets, TLSRoots: a.tlsRoots,
 	}
 }
@@ -109,6 +109,19 @@ func within(prefixes []netip.Prefix, addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// configured are the servers that forward and stub zones name by their addresses.
+func configured(c *config.Config) []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, z := range zones(c) {
+		for _, s := range z.Servers {
+			if a := s.Addr.Addr(); a.IsValid() {
+				list = append(list, netip.AddrPortFrom(a.Unmap().WithZone(""), s.Addr.Port()))
+			}
+		}
+	}
+	return list
 }
 
 // zones joins what the configuration says of forward and stub zones.

@@ -77,3 +77,24 @@ func TestKeysReachTheirParts(t *testing.T) {
 		t.Error("fallback or the transport has no effect")
 	}
 }
+
+// What forward and stub zones name by address is asked though do-not-query has it,
+// and nothing else there is.
+func TestConfiguredServersAreAsked(t *testing.T) {
+	c, err := config.Parse("test", []byte(`
+forward: [{zone: x., to: ["tls://127.0.0.1#dns.example", "127.0.0.1:5353"]}]
+stub: [{zone: y., servers: ["::1", "ns1.example."]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(a.upstreamOptions(nil).Configured); got != "[127.0.0.1:853 127.0.0.1:5353 [::1]:53]" {
+		t.Error(got)
+	}
+	if a.iteratorOptions(nil, nil, nil, 1).Allowed(netip.MustParseAddr("127.0.0.1")) {
+		t.Error("a delegation may lead there too")
+	}
+}

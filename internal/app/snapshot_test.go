@@ -493,7 +493,7 @@ func TestFingerprints(t *testing.T) {
 	const base = "forward: [{zone: corp.example., to: [\"192.0.2.1\", \"192.0.2.2\"]}]\n"
 	plain := prints(base)
 	for _, v := range []struct{ text, changes string }{
-		{base + "cache: {size: 2MiB}\nlisten: [\"192.0.2.1\"]", ""},
+		{base + "cache: {size: 2MiB}\nlisten: [\"192.0.2.99\"]", ""},
 		{"forward: [{zone: corp.example., to: [\"192.0.2.2\", \"192.0.2.1\"]}]", ""},
 		{"forward: [{zone: corp.example., to: [\"192.0.2.1\"]}]", "corp.example."},
 		{"forward: [{zone: corp.example., to: [\"192.0.2.1\", \"192.0.2.2\"], fallback: true}]", "corp.example."},

@@ -110,4 +110,16 @@ func (r *reader) someServer(list string, i int, key string, servers []Endpoint) 
 	if len(servers) == 0 {
 		r.fail(r.items[list][i], list, &problem{key + " is empty, so nobody could be asked", "write at least one server"})
 	}
+	for _, e := range servers {
+		if e.Scheme != "tls" && slices.ContainsFunc(r.cfg.Listen, e.reaches) {
+			r.fail(r.items[list][i], list, &problem{e.Addr.String() + " is where lastgood itself listens, so it would ask itself", "name another server"})
+		}
+	}
+}
+
+// reaches tells whether a question to a server's address comes in at a listener's.
+func (e Endpoint) reaches(listener Endpoint) bool {
+	to, at := e.Addr.Addr(), listener.Addr.Addr()
+	return to.IsValid() && e.Addr.Port() == listener.Addr.Port() &&
+		(to == at || at.IsUnspecified() && (to.IsUnspecified() || to.IsLoopback()))
 }

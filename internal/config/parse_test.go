@@ -53,6 +53,8 @@ func TestMessages(t *testing.T) {
 		{"stale: {zones: [{max-stale: 1h}]}", `f:1: stale.zones[].zone: is missing`},
 		{`stale: {zones: [{zone: a.}, {zone: "A"}]}`, `f:1: stale.zones: zone "a." is already in stale.zones on line 1; delete one`},
 		{"forward:\n  - zone: a.\n    to: [192.0.2.1]\nstub:\n  - zone: a.\n    servers: [192.0.2.1]", `f:5: stub: zone "a." is already in forward on line 2; delete one`},
+		{`{listen: [192.0.2.1], forward: [{zone: a., to: ["192.0.2.1"]}]}`, `f:1: forward: 192.0.2.1:53 is where lastgood itself listens, so it would ask itself; name another server`},
+		{`{listen: ["0.0.0.0"], stub: [{zone: a., servers: ["192.0.2.1", "127.0.0.1"]}]}`, `f:1: stub: 127.0.0.1:53 is where lastgood itself listens, so it would ask itself; name another server`},
 		{"forward: [{zone: a., to: []}]", `f:1: forward: to is empty, so nobody could be asked; write at least one server`},
 		{"forward: [{zone: a., to: [192.0.2.256]}]", `f:1: forward[].to: "192.0.2.256" is neither an address nor a server's name; write one such as "192.0.2.1", "[2001:db8::1]:5353" or "ns1.example."`},
 		{`stub: [{zone: a., servers: ["192.0.2.1:0"]}]`, `f:1: stub[].servers: "192.0.2.1:0" has port 0; write the port of the server, or none for 53`},

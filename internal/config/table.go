@@ -186,7 +186,7 @@ var tableRecursion = []Option{
 	{
 		Key:      "recursion.do-not-query",
 		Default:  `["127.0.0.0/8", "0.0.0.0/8", "::/128", "::1/128", "169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"]`,
-		Help:     "Addresses that are never asked, whatever a delegation says.",
+		Help:     "Addresses that are never asked, whatever a delegation says. Addresses that forward and stub zones name are asked all the same.",
 		Examples: []string{`[]`, `["127.0.0.0/8", "10.0.0.0/8"]`},
 		field:    in(func(c *Config) *[]netip.Prefix { return &c.Recursion.DoNotQuery }),
 	},

@@ -25,8 +25,8 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 	pool := &x.u.tls
 	for round := 1; ; {
 		q, err := pool.ask(x)
-		if errors.Is(err, errHangsUp) {
-			return arrival{}, x.hungUp(err)
+		if h := (hangsUp{}); errors.As(err, &h) {
+			return arrival{}, x.hungUp(root(h.error))
 		}
 		if err != nil {
 			return arrival{}, x.tlsFail(ctx, err)
@@ -55,6 +55,9 @@ func (x *exchange) tls(ctx context.Context) (arrival, *Error) {
 		}
 	}
 }
+
+// hangsUp is an error of a server that takes questions and answers none.
+type hangsUp struct{ error }
 
 // hungUp is for a server that takes questions and answers none: what is reached is
 // a load balancer perhaps, and the server is gone.

@@ -31,7 +31,6 @@ const (
 )
 
 var (
-	errHangsUp     = errors.New("it takes questions and answers none")
 	errOutstanding = errors.New("too many questions wait for this server")
 	errSuperseded  = errors.New("given up for a new connection")
 	errNonsense    = errors.New("replies to nothing that was asked")
@@ -284,7 +283,7 @@ func (p *tlsPool) drop(now clock.Mono, c *tlsConn, err error) bool {
 	if dead {
 		// Not after the first: that may be for its question.
 		if s.hungUp++; s.hungUp >= tlsHangUps {
-			s.bad, s.until = errHangsUp, now.Add(tlsDistrust)
+			s.bad, s.until = hangsUp{err}, now.Add(tlsDistrust)
 		}
 	}
 	c.waiting, c.queue = nil, nil

@@ -298,6 +298,26 @@ func TestUnreachable(t *testing.T) {
 				}
 			})
 	})
+	t.Run("do not query but what is configured", func(t *testing.T) {
+		inBubble(t, func(o *Options) {
+			o.DoNotQuery = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			o.Configured = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}
+		},
+			answers(reply{}, reply{}), func(e *env) {
+				for _, to := range []string{"192.0.2.1:53", "[::ffff:192.0.2.1]:53"} {
+					if _, err := e.exchange(time.Second, iterator.Query{Server: netip.MustParseAddrPort(to)}); err != nil {
+						t.Errorf("%s: %v", to, err)
+					}
+				}
+				for _, to := range []string{"192.0.2.1:5353", "192.0.2.2:53"} {
+					_, err := e.exchange(time.Second, iterator.Query{Server: netip.MustParseAddrPort(to)})
+					e.wantOutcome(err, event.Unreachable)
+				}
+				if e.u.Stats().Forbidden != 2 {
+					t.Errorf("%d forbidden", e.u.Stats().Forbidden)
+				}
+			})
+	})
 }
 
 // A reply that comes after its exchange ended is still heard: the round trip is

@@ -29,6 +29,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,9 @@ type Options struct {
 	CaseRandomisation bool // draft-vixie-dnsext-dns0x20
 	Cookies           bool // RFC 7873, RFC 9018
 	DoNotQuery        []netip.Prefix
+	// Configured are the servers that the configuration itself names: DoNotQuery is
+	// for what delegations say, not for them.
+	Configured []netip.AddrPort
 
 	// TLSRoots are who may sign the certificates of the servers of a zone, by zone
 	// (the system's roots).
@@ -156,12 +160,9 @@ func (u *Upstream) forbidden(server netip.AddrPort) bool {
 	if !addr.IsValid() || server.Port() == 0 {
 		return true
 	}
-	for _, p := range u.opt.DoNotQuery {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	contains := func(p netip.Prefix) bool { return p.Contains(addr) }
+	return slices.ContainsFunc(u.opt.DoNotQuery, contains) &&
+		!slices.Contains(u.opt.Configured, netip.AddrPortFrom(addr, server.Port()))
 }
 
 // shedEarly is the share of the sockets, one in so many, that is kept free of

@@ -111,7 +111,10 @@ func (a *attempt) look(now clock.Mono) {
 	}
 	a.trouble(now) // may forget the failure below
 	f, ok := r.cache.LastFailure(now, t.question())
-	if !ok || f.Refused && a.policy.RefuseRefused && now >= f.Until { // refused: it has no answer behind which it is tried again
+	switch {
+	case !ok, f.Last < a.old.Entry.Stored: // another question brought the answer since
+		return
+	case f.Refused && a.policy.RefuseRefused && now >= f.Until: // it has no answer behind which it is tried again
 		return
 	}
 	a.Failed, a.Refused = f.Last, a.Refused || f.Refused

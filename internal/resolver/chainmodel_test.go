@@ -211,6 +211,9 @@ func (m *model) put(r *Resolver, it *scripted) {
 		r.cache.Put(l.stored, &e)
 		if l.failed != 0 && l.have != stale.Gone {
 			r.cache.Fail(now.Add(-l.failed), cache.Question{Name: name(owner), Type: wire.TypeA}, &ede.Error{ID: "BEFO"}, false)
+			if now.Add(-l.failed) < l.stored {
+				l.failed = 0 // which the answer ended
+			}
 		}
 		if l.trouble {
 			it.ail(l.e.Cut.String(), silent)

@@ -348,6 +348,15 @@ func (r *Resolver) already(f *flight) bool {
 	return false
 }
 
+// fresh tells whether the cache has a question's answer within its TTL.
+func (r *Resolver) fresh(key flightKey, now clock.Mono) bool {
+	rd := r.readers.Get().(*cache.Reader)
+	defer r.readers.Put(rd)
+	rd.Unasked = true
+	hit, ok := r.cache.Lookup(rd, now, key.name, key.typ)
+	return ok && hit.State(now) == stale.Fresh
+}
+
 // guarded guards a resolution against a programmer's error: the panic is
 // reported, its clients get SERVFAIL, everybody else goes on.
 func (r *Resolver) guarded(resolve func() iterator.Result) (res iterator.Result) {
@@ -414,14 +423,15 @@ func (r *Resolver) disprove(now clock.Mono, e *cache.Entry) {
 // other's spent budget had a part in is not held against the question: asked on its own it may well
 // succeed. Nor is that all servers of its zone are silent: infra remembers that
 // for the zone, and all its names are to be back when the zone is. What ended for
-// a lack of our own says nothing of anybody.
+// a lack of our own says nothing of anybody. While what was to be prefetched is
+// fresh nobody has missed anything: it is asked for when it has expired.
 func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
 	q := cache.Question{Name: f.key.name, Type: f.key.typ}
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
 	case (cramped || f.result.Budget || f.result.Hindered) && f.req.Depth > 0, r.base.Err() != nil:
-	case f.result.Silent, f.result.Ours:
+	case f.result.Silent, f.result.Ours, f.early && r.fresh(f.key, now):
 		r.failures.count(f.result.Failure.Code)
 	default:
 		r.failures.count(f.result.Failure.Code)

@@ -152,6 +152,11 @@ func errBorrowed(nxdomain bool) *ede.Error {
 	return &ede.Error{Code: ede.StaleAnswer, ID: "FWDS", Text: "stale where it was forwarded to"}
 }
 
+// errWithheld tells who gets nothing stale that there was nothing else.
+func errWithheld() *ede.Error {
+	return &ede.Error{Code: ede.NoReachableAuthority, ID: "FWDO", Text: "only something stale where it was forwarded to"}
+}
+
 func errZone() *ede.Error {
 	return &ede.Error{Code: ede.CachedError, ID: "ZFAI", Text: "remembered failure of the zone"}
 }
@@ -238,7 +243,7 @@ func (a *attempt) job() job {
 // landed takes what the flight brought.
 func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 	t, r := a.t, a.t.r
-	t.have = append(t.have, res.Entries...)
+	t.take(res)
 	if h, ok := t.among(t.have); ok {
 		if res.Borrowed && t.job.depth == 0 { // name servers' addresses are used, and not told of
 			t.tell = append(t.tell, errBorrowed(h.Entry.Kind == cache.NXDomain))
@@ -256,6 +261,9 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 		return h, state == stale.Fresh
 	}
 	a.Ended, a.Refused, a.cause, a.memory = true, res.Refused, cause(res.Failure), nil
+	if res.Borrowed && res.Failure == nil {
+		a.cause = errWithheld()
+	}
 	if a.dark = res.Memory; a.dark {
 		a.memory = errZone()
 	}

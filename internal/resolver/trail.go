@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
@@ -226,6 +227,26 @@ func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 // name may be the child's, wrong as it is at the top of a zone: it is asked for.
 func speaks(hit *cache.Hit, t wire.Type) bool {
 	return t != wire.TypeDS || hit.Kind() != cache.Data || hit.Type() == wire.TypeDS
+}
+
+// take keeps what a flight brought. What a resolver that is forwarded to has left of
+// better times is kept from those who get nothing stale, and told as what is stale;
+// where nothing is ever served stale by us it is passed on as it is.
+func (t *trail) take(res *iterator.Result) {
+	if !res.Borrowed || t.job.depth > 0 { // name servers' addresses are used, whoever is told of them
+		t.have = append(t.have, res.Entries...)
+		return
+	}
+	for _, e := range res.Entries {
+		p := t.r.stale.For(e.Name)
+		if p.Never || !t.takesStale() {
+			continue
+		}
+		if p.Enabled {
+			e.Expiry = e.Stored.Add(time.Duration(p.TTL(e.TTL)) * time.Second)
+		}
+		t.have = append(t.have, e)
+	}
 }
 
 // among finds the hop in a list of entries.

@@ -15,6 +15,7 @@ const AutoTimeout time.Duration = -1
 // Policy serves none.
 type Policy struct {
 	Enabled       bool
+	Never         bool          // nothing stale at all, not even what others answer with
 	ClientTimeout time.Duration // how long a client waits for something better; 0: not at all
 	Max           time.Duration // from the original expiry, positive answers
 	Negative      time.Duration // the same for NODATA and NXDOMAIN
@@ -69,7 +70,7 @@ func NewRules(general Policy, zones map[dnsname.Name]Policy, never []dnsname.Nam
 		}
 	}
 	for _, zone := range never {
-		r.zones[zone] = new(Policy)
+		r.zones[zone] = &Policy{Never: true}
 	}
 	return r
 }

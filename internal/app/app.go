@@ -169,6 +169,10 @@ func (a *App) startControl() error {
 	if err != nil {
 		return err
 	}
+	if file := c.TokenFile; file != "" && control.Exposed(file) {
+		a.o.Log.Warn("every user of this machine can read or write the token of the control address", "file", file,
+			"advice", "chmod o-rwx "+file+", and write a new token into it")
+	}
 	a.control = s
 	a.tasks.Go(func() {
 		if err := s.Serve(); err != nil {

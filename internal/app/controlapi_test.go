@@ -1,18 +1,23 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"lastgood/internal/cache"
+	"lastgood/internal/config"
 	"lastgood/internal/control"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
@@ -224,6 +229,37 @@ func TestControlAPIDumpEnds(t *testing.T) {
 		cancel()
 		if got != want {
 			t.Errorf("%d entries, want %d", got, want)
+		}
+	}
+}
+
+// A token that every user can read is none: that is said, with the remedy.
+func TestExposedTokenIsSaid(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true, 0o602: true} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Parse("test", []byte("listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"127.0.0.1:0\", token-file: "+file+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		a, err := New(Options{Config: c, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if said := strings.Contains(log.String(), "chmod o-rwx "+file); said != want {
+			t.Errorf("%o: the log says %s", mode, log.String())
 		}
 	}
 }

@@ -22,6 +22,13 @@ func ReadToken(path string) (string, error) {
 	return token, nil
 }
 
+// Exposed tells whether a file, of a token, can be read or written by users who
+// are neither its owner nor of its group.
+func Exposed(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Perm()&0o006 != 0
+}
+
 // sameToken compares in constant time, lengths included. The scheme's case does
 // not matter (RFC 9110 §11.1).
 func sameToken(header, token string) bool {

@@ -14,6 +14,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lastgood/internal/app"
+	"lastgood/internal/config"
 )
 
 // outcome is what a command printed and how it ended.
@@ -280,4 +283,33 @@ func TestMetricsURL(t *testing.T) {
 			t.Errorf("%s: got %s", in, got)
 		}
 	}
+}
+
+// What the greeting says to try works where a token is wanted.
+func TestGreetingNamesTheToken(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Parse("test", fmt.Appendf(nil, "listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"127.0.0.1:0\", token-file: %s}\n", token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(app.Options{Config: c, Log: quietLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer a.Stop(t.Context())
+	var said strings.Builder
+	greet(&said, a, token)
+	if want := "lastgood zones --control " + a.ControlAddr() + " --token-file " + token + "\n"; !strings.Contains(said.String(), want) {
+		t.Errorf("no %q in %s", want, said.String())
+	}
+	if want := `-H "Authorization: Bearer $(head -n1 ` + token + `)"`; !strings.Contains(said.String(), want) {
+		t.Errorf("no %q in %s", want, said.String())
+	}
+	expect(t, 0, "zones --control "+a.ControlAddr()+" --token-file "+token)
 }

@@ -55,7 +55,7 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 				return err
 			}
 			checkFiles(log, a.Files())
-			return runApp(ctx, e, a, log, func() { greet(e.stdout, a) })
+			return runApp(ctx, e, a, log, func() { greet(e.stdout, a, cfg.Control.TokenFile) })
 		},
 	}
 }
@@ -105,14 +105,19 @@ func keep(ctx context.Context, a *app.App, hangups <-chan os.Signal, end func() 
 	}
 }
 
-// greet says where the resolver listens and what to try.
-func greet(w io.Writer, a *app.App) {
+// greet says where the resolver listens and what to try. tokenFile holds the
+// token of the control address, "" without one.
+func greet(w io.Writer, a *app.App, tokenFile string) {
 	for _, addr := range a.Listening() {
 		fmt.Fprintf(w, "lastgood %s answers on %s (UDP and TCP)\n", version(), addr)
 	}
 	if c := a.ControlAddr(); c != "" {
-		fmt.Fprintf(w, "metrics and health: curl %s\n", metricsURL(c))
-		fmt.Fprintf(w, "cache and zones: lastgood cache dump%[1]s; lastgood zones%[1]s\n", controlFlag(c))
+		header, flags := "", controlFlag(c)
+		if tokenFile != "" {
+			header, flags = fmt.Sprintf("-H \"Authorization: Bearer $(head -n1 %s)\" ", tokenFile), flags+" --token-file "+tokenFile
+		}
+		fmt.Fprintf(w, "metrics and health: curl %s%s\n", header, metricsURL(c))
+		fmt.Fprintf(w, "cache and zones: lastgood cache dump%[1]s; lastgood zones%[1]s\n", flags)
 	}
 	if l := a.Listening(); len(l) > 0 {
 		fmt.Fprintf(w, "try: dig @%s -p %d www.example.com\n", l[0].Addr(), l[0].Port())

@@ -44,6 +44,12 @@ func ttlAt(e *cache.Entry, now clock.Mono) uint32 {
 	return uint32((left + 999_999_999) / 1_000_000_000)
 }
 
+// lapses tells whether a hop that was fresh has expired by a moment, unless it came
+// with no lifetime, or is not an authority's.
+func (h *Hop) lapses(at clock.Mono) bool {
+	return !h.local && h.Entry.Cut != "" && h.Entry.Expiry > h.Entry.Stored && h.Entry.Expiry <= at
+}
+
 // ttl is what a hop's records are told with, in seconds: what is left of a fresh
 // one's life, and of a stale one what the policy says.
 func (a *Answer) ttl(h *Hop) uint32 {

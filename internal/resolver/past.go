@@ -42,12 +42,17 @@ func (p *past) add(a *attempt, at clock.Mono) {
 }
 
 // tellStale makes an answer with stale hops say so. What went by while another
-// hop was waited for is not served: the limit holds for the answer.
+// hop was waited for is not served: the limit holds for the answer. What was fresh
+// and expired meanwhile is past its TTL like the others.
 func (t *trail) tellStale(a *Answer) *Answer {
 	for i := range a.Chain {
 		h := &a.Chain[i]
-		if h.stale && h.Entry.State(a.At) == stale.Gone {
+		switch {
+		case !h.stale && !h.lapses(a.At):
+		case h.Entry.State(a.At) == stale.Gone:
 			return failed(false, cause(t.past.cause))
+		case !h.stale:
+			h.stale, h.told = true, t.r.stale.For(h.Entry.Name).TTL(h.Entry.TTL)
 		}
 	}
 	a.Stale = true

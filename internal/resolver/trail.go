@@ -59,13 +59,20 @@ func (t *trail) walk(ctx context.Context) *Answer {
 
 // overtaken tells whether something better has come for a hop that was taken past
 // its TTL while another was waited for: an alias that was replaced meanwhile is not
-// to be told any more. Then the trail begins anew, once.
+// to be told any more. Nor is one that expired meanwhile and may not be told as
+// stale. Then the trail begins anew, once.
 func (t *trail) overtaken() bool {
-	if !t.past.waitedSince || t.again {
+	now := t.r.clock.Now()
+	gone := func(h Hop) bool { return !h.stale && h.lapses(now) && h.Entry.State(now) == stale.Gone }
+	switch {
+	case t.again:
+		return false
+	case t.past.hops > 0 && slices.ContainsFunc(t.chain, gone):
+		return true
+	case !t.past.waitedSince:
 		return false
 	}
 	look := trail{r: t.r, q: &Query{Type: t.q.Type}, job: t.job, unasked: true}
-	now := t.r.clock.Now()
 	return slices.ContainsFunc(t.chain, func(h Hop) bool {
 		if look.name = h.Entry.Name; h.Alias != "" {
 			look.name = h.Alias

@@ -10,7 +10,7 @@ test: ## what a newcomer types
 scenario: ## the real app on a simulated network, one line a scenario
 	go test -count=1 -v -run TestScenarios ./scenario
 
-worlds: ## a million questions to random worlds on two processors, and three bugs planted; takes ten to thirty minutes
+worlds: ## a million questions to random worlds on two processors, and eight bugs planted; takes ten to thirty minutes
 	go test -c -o $${TMPDIR:-/tmp}/lastgood-worlds.test ./world
 	cd world && $${TMPDIR:-/tmp}/lastgood-worlds.test -test.v -test.timeout 2h -test.run TestWorlds -world.n 1700 & one=$$!; \
 	cd world && $${TMPDIR:-/tmp}/lastgood-worlds.test -test.v -test.timeout 2h -test.run TestWorlds -world.n 1700 -world.first 1701; two=$$?; \

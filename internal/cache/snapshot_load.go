@@ -27,6 +27,9 @@ import (
 // went by. Then nothing is fresh, and what is left of the time to be served
 // stale is what was left at saving.
 func (c *Cache) ReadSnapshot(r io.ReadSeeker, now clock.Mono, wall time.Time, h SnapshotHeader) (LoadReport, error) {
+	c.store.sweepMu.Lock() // no tombstone shall retire while something older comes in
+	defer c.store.sweepMu.Unlock()
+	gen := c.tombs.gen.Load()
 	check := &loader{c: c, zones: h.Zones, dry: true}
 	if err := check.read(r); err != nil {
 		return LoadReport{}, err
@@ -34,9 +37,7 @@ func (c *Cache) ReadSnapshot(r io.ReadSeeker, now clock.Mono, wall time.Time, h 
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return LoadReport{}, fmt.Errorf("read the snapshot again: %w", err)
 	}
-	c.store.sweepMu.Lock() // no tombstone shall retire while something older comes in
-	defer c.store.sweepMu.Unlock()
-	l := &loader{c: c, zones: h.Zones, restore: h.Restore, gen: c.tombs.gen.Load(), now: now, wall: wall.UnixNano()}
+	l := &loader{c: c, zones: h.Zones, restore: h.Restore, gen: gen, now: now, wall: wall.UnixNano()}
 	err := l.read(r)
 	return l.report, err
 }

@@ -72,6 +72,9 @@ type cutState struct {
 	parent  clock.Mono // when the parent was asked last, 0 never
 	turn    clock.Mono // when Turn was taken last
 	names   []dnsname.Name
+
+	failed   clock.Mono // when an attempt failed last, told still when it is back
+	failedBy *ede.Error
 }
 
 // CutFailure tells why and since when a cut is failing.
@@ -115,8 +118,19 @@ func (i *Infra) CutFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error, b 
 	defer i.mu.Unlock()
 	c := i.cut(cut)
 	i.revive(c)
+	c.note(now, cause)
 	return c.fail(now, cause, b)
 }
+
+// AttemptFailed notes that an attempt at a cut failed for a cause that may be the
+// question's, or chance: it is told of, and nothing else.
+func (i *Infra) AttemptFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.cut(cut).note(now, cause)
+}
+
+func (c *cutState) note(now clock.Mono, cause *ede.Error) { c.failed, c.failedBy = now, cause }
 
 // NameFailed notes that all servers of the cut failed to answer for a name
 // (SERVFAIL, REFUSED, bogus). When several names did and none succeeded since,
@@ -126,6 +140,7 @@ func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Er
 	defer i.mu.Unlock()
 	c := i.cut(cut)
 	i.revive(c)
+	c.note(now, cause)
 	if len(c.names) < namesToFail && !slices.Contains(c.names, name) {
 		c.names = append(c.names, name)
 	}
@@ -184,7 +199,9 @@ func (i *Infra) revive(c *cutState) {
 
 // recover forgets what was held against a cut. One that flaps must not ask its
 // parent more often.
-func (c *cutState) recover() { *c = cutState{parent: c.parent, turn: c.turn} }
+func (c *cutState) recover() {
+	*c = cutState{parent: c.parent, turn: c.turn, failed: c.failed, failedBy: c.failedBy}
+}
 
 // failing gives the state of a cut that is failing, nil of any other. The lock
 // is held.

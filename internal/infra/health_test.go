@@ -393,11 +393,23 @@ func TestZones(t *testing.T) {
 			t.Errorf("after a reply: %+v", z)
 		}
 	}
+	// A failure is told of when it is over, and one that is nobody's fault too.
+	i.AttemptFailed(now.Add(2*ms), fine, &ede.Error{ID: "LOST"})
+	told := 0
+	for _, z := range i.Zones(now.Add(3 * ms)) {
+		lost := z.Cut == fine && z.LastFailure == now.Add(2*ms) && z.Cause.ID == "LOST"
+		if over := z.Cut == silent && z.LastFailure == now && z.Cause.ID == "TEST"; (lost || over) && !z.Failing && !z.Suspect {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("of what is over: %+v", i.Zones(now.Add(3*ms)))
+	}
 	// Of a failure that nobody looked after for long it is told that there was one.
 	i.CutFailed(now, fine, &ede.Error{ID: "TEST"}, Blame{})
 	for later, want := range map[time.Duration]bool{backoffLast - 1: true, backoffLast: false} {
 		for _, z := range i.Zones(now.Add(later)) {
-			if z.Cut == fine && (z.Failing != want || (z.Cause != nil) != want || z.LastFailure != now) {
+			if z.Cut == fine && (z.Failing != want || z.Cause == nil || z.LastFailure != now) {
 				t.Errorf("after %v: %+v", later, z)
 			}
 		}

@@ -13,9 +13,9 @@ import (
 // ZoneHealth describes a cut, for people.
 type ZoneHealth struct {
 	Cut         dnsname.Name
-	Failing     bool // as a whole, and tried or rechecked within 5 min
-	Suspect     bool // not failing, but its servers do not answer: it is being rechecked
-	Cause       *ede.Error
+	Failing     bool          // as a whole, and tried or rechecked within 5 min
+	Suspect     bool          // not failing, but its servers do not answer: it is being rechecked
+	Cause       *ede.Error    // of Failing, Suspect or, else, LastFailure
 	Since       clock.Mono    // of Failing or Suspect
 	LastFailure clock.Mono    // when an attempt failed last, 0: none is remembered
 	Timeout     time.Duration // for clients, as learnt
@@ -23,8 +23,8 @@ type ZoneHealth struct {
 	NextRecheck clock.Mono    // 0: none is planned
 }
 
-// Zones tells what is known of each cut that is failing, is rechecked, or was
-// resolved below, sorted by name. Bound: the tables'.
+// Zones tells what is known of each cut that is failing, or failed once, is
+// rechecked, or was resolved below, sorted by name. Bound: the tables'.
 func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 	speeds := i.measured()
 	zones := make(map[dnsname.Name]*ZoneHealth, len(speeds))
@@ -42,9 +42,9 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 	}
 	i.mu.Lock()
 	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
-		if i.revive(c); c.failing || c.last != 0 {
+		if i.revive(c); c.failing || c.failed != 0 {
 			z := zone(cut)
-			z.LastFailure = c.last
+			z.LastFailure, z.Cause = c.failed, c.failedBy
 			if c.failing && !i.outdated(now, c) {
 				z.Failing, z.Cause, z.Since = true, c.cause, c.since
 			}

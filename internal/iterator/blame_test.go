@@ -3,6 +3,7 @@ package iterator
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,12 @@ func TestSilenceToOneTypeFailsNoCut(t *testing.T) {
 				t.Fatalf("failing after %d names", i+1)
 			}
 			<-done
+		}
+		told := func(z infra.ZoneHealth) bool {
+			return z.Cut == n("example.com.") && !z.Failing && z.LastFailure != 0 && z.Cause != nil && z.Cause.ID == "MUTE"
+		}
+		if zones := w.infra.Zones(w.clock.Now()); !slices.ContainsFunc(zones, told) {
+			t.Errorf("it is not told of: %+v", zones)
 		}
 	})
 }

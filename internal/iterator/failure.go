@@ -294,6 +294,8 @@ func (t *task) report(cause *ede.Error) {
 		began = t.it.infra.CutFailed(now, t.place.cut, cause, blame)
 	case t.said():
 		began = t.it.infra.NameFailed(now, t.place.cut, t.req.Name, cause, blame)
+	default:
+		t.it.infra.AttemptFailed(now, t.place.cut, cause)
 	}
 	if began {
 		t.it.events.Emit(event.CutHealth{At: now, Cut: t.place.cut, Failing: true, Cause: cause})
@@ -400,8 +402,11 @@ func (t *task) outOfTime() state {
 		t.failed(y, event.Timeout, "did not answer in time")
 	}
 	cause, silent := t.cause(), t.silentHere()
-	if silent {
+	switch {
+	case silent:
 		t.report(cause)
+	case len(t.failures) > 0 && !t.local():
+		t.it.infra.AttemptFailed(t.now(), t.place.cut, cause)
 	}
 	t.giveUp(cause)
 	t.result.Silent = silent || t.stopped

@@ -82,6 +82,7 @@ func TestKeysReachTheirParts(t *testing.T) {
 // and nothing else there is.
 func TestConfiguredServersAreAsked(t *testing.T) {
 	c, err := config.Parse("test", []byte(`
+listen: ["[::]:5353"]
 forward: [{zone: x., to: ["tls://127.0.0.1#dns.example", "127.0.0.1:5353"]}]
 stub: [{zone: y., servers: ["::1", "ns1.example."]}]`))
 	if err != nil {

@@ -117,9 +117,10 @@ func (r *reader) someServer(list string, i int, key string, servers []Endpoint) 
 	}
 }
 
-// reaches tells whether a question to a server's address comes in at a listener's.
+// reaches tells whether a question to a server's address surely comes in at a
+// listener's: one of IPv6 may be open for IPv4 too, or another program be.
 func (e Endpoint) reaches(listener Endpoint) bool {
 	to, at := e.Addr.Addr(), listener.Addr.Addr()
 	return to.IsValid() && e.Addr.Port() == listener.Addr.Port() &&
-		(to == at || at.IsUnspecified() && (to.IsUnspecified() || to.IsLoopback()))
+		(to == at || at.IsUnspecified() && at.Is4() == to.Is4() && (to.IsUnspecified() || to.IsLoopback()))
 }

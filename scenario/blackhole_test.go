@@ -16,6 +16,7 @@ import (
 // few sockets are open, the other zones notice nothing, hardly anything is sent
 // to the silent servers, and when these are back so are the zones.
 func TestTwoZonesGoSilentUnderLoad(t *testing.T) {
+	heavy(t)
 	const (
 		silent = 4 * time.Second
 		sure   = silent + 4*time.Second // it may be slow before

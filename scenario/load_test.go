@@ -43,6 +43,15 @@ type rig struct {
 	sockets int             // most that were open at once
 }
 
+// heavy leaves a test out under the race detector, which makes it take ten times as
+// long: it is about figures under load, and its goroutines are those of others.
+func heavy(t *testing.T) {
+	t.Helper()
+	if raced {
+		t.Skip("figures under load are held without the race detector")
+	}
+}
+
 // asked is a client's question.
 type asked struct {
 	at, took time.Duration

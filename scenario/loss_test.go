@@ -14,6 +14,7 @@ import (
 // nothing. With fifty of a hundred three exchanges of four are lost; that is
 // told, not promised.
 func TestLossFailsNoZone(t *testing.T) {
+	heavy(t)
 	for _, loss := range []float64{0.3, 0.5} {
 		for servers := 1; servers <= 4; servers++ {
 			failing, failed, asked := 0, 0, 0

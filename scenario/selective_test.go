@@ -18,6 +18,7 @@ import (
 // else, make no zone failing: not while A questions flow, and not while nothing
 // but what they do not like is asked.
 func TestServersThatDropHTTPSAndAAAA(t *testing.T) {
+	heavy(t)
 	dropped := func(q event.Question) bool { return q.Type == wire.TypeHTTPS || q.Type == wire.TypeAAAA }
 	for _, rate := range []float64{0.2, 2, 100} {
 		for servers := 1; servers <= 2; servers++ {

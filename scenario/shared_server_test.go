@@ -16,6 +16,7 @@ import (
 // else's, be the server known or not, however many ask for that zone and however
 // few for others.
 func TestZoneDelegatedToSomebodysServer(t *testing.T) {
+	heavy(t)
 	stuck := func(q event.Question) bool { return strings.HasSuffix(q.Name.String(), "dead.") }
 	for _, c := range []struct {
 		name  string
@@ -58,6 +59,7 @@ func TestZoneDelegatedToSomebodysServer(t *testing.T) {
 // A forwarder that is silent to one domain, under a flood of different questions
 // for it, loses no other question for want of sockets or of the forwarder.
 func TestForwarderStuckUnderAFlood(t *testing.T) {
+	heavy(t)
 	stuck := func(q event.Question) bool { return strings.HasSuffix(q.Name.String(), "dead.") }
 	synctest.Test(t, func(t *testing.T) {
 		g := selective(t, "forward: [{zone: \".\", to: [\"192.0.2.10\", \"192.0.2.11\"]}]\n", 2, stuck)

@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario worlds plants lint bench fuzz soak
+.PHONY: check test scenario worlds plants lint bench fuzz outage soak
 
 check: ## everything that CI runs
 	.ci/run
@@ -25,6 +25,10 @@ bench: ## CPU per question beside Unbound; takes a few minutes, wants an idle ma
 
 fuzz: ## 20 minutes for each fuzz target; takes hours
 	.ci/fuzz 20m
+
+outage: ## what clients notice when an authority fails, beside other resolvers; an hour and a half, wants an idle machine
+	go -C bench run ./outage -out results/$$(date +%F)-outage
+	go -C bench run ./outage -kill -out results/$$(date +%F)-outage-kill
 
 soak: ## half an hour at 80 % of capacity in the lab, with faults; wants an idle machine
 	go -C bench run ./soak -minutes 30 -out results/$$(date +%F)-soak

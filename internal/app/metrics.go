@@ -213,6 +213,7 @@ func (g gatherer) servers(s infra.Stats) {
 	g.count("lastgood_infra_evictions_total", evicted, s.EvictedAddresses, "table", "address")
 	g.count("lastgood_infra_evictions_total", evicted, s.EvictedPairs, "table", "zone-address")
 	g.count("lastgood_infra_evictions_total", evicted, s.EvictedCuts, "table", "zone")
+	g.count("lastgood_infra_evictions_total", evicted, s.EvictedSpeeds, "table", "zone-speed")
 	g.count("lastgood_infra_evictions_total", evicted, s.RecheckEvictions, "table", "recheck")
 	g.count("lastgood_rechecks_postponed_total", "Times that rechecks which were due had to wait, for there were more than may be sent.", s.RecheckBudgetHits)
 	g.count("lastgood_parents_asked_total", "Questions to the parents of zones in trouble, whether others serve them by now.", s.ParentsAsked)

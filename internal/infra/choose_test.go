@@ -285,14 +285,15 @@ func TestTablesAreBounded(t *testing.T) {
 		i.Sent(1, a)
 		i.Lame(1, zone, a, ede.Error{})
 		i.CutFailed(1, dnsname.MustParse(fmt.Sprintf("z%d.example", n)), nil, Blame{})
+		i.Resolved(1, dnsname.MustParse(fmt.Sprintf("z%d.example", n)), ms)
 		i.Choose(1, zone, cands(keep), nil)
 	}
 	s := i.Stats()
 	if s.Addresses != 100 || s.Pairs != 100 || s.Cuts != 10 {
 		t.Errorf("%d addresses, %d pairs, %d cuts", s.Addresses, s.Pairs, s.Cuts)
 	}
-	if s.EvictedAddresses != 901 || s.EvictedPairs != 900 || s.EvictedCuts != 990 {
-		t.Errorf("evicted %d, %d, %d", s.EvictedAddresses, s.EvictedPairs, s.EvictedCuts)
+	if s.EvictedAddresses != 901 || s.EvictedPairs != 900 || s.EvictedCuts != 990 || s.EvictedSpeeds != 990 {
+		t.Errorf("evicted %d, %d, %d, %d", s.EvictedAddresses, s.EvictedPairs, s.EvictedCuts, s.EvictedSpeeds)
 	}
 	if info, ok := i.Server(1, keep); !ok || info.SRTT != 10*ms {
 		t.Error("the server in use was forgotten")

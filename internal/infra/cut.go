@@ -119,7 +119,24 @@ func (i *Infra) CutFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error, b 
 	c := i.cut(cut)
 	i.revive(c)
 	c.note(now, cause)
-	return c.fail(now, cause, b)
+	if began = c.fail(now, cause, b); began {
+		c.since = i.silentSince(now, b.Silent)
+	}
+	return began
+}
+
+// silentSince is since when all of some servers are silent, as far as that is known;
+// now without any.
+func (i *Infra) silentSince(now clock.Mono, silent []Candidate) (since clock.Mono) {
+	for k := range silent {
+		if a, ok := i.addrs.peek(unmap(silent[k].Addr)); ok {
+			since = max(since, a.silentSince())
+		}
+	}
+	if since == 0 {
+		return now
+	}
+	return since
 }
 
 // AttemptFailed notes that an attempt at a cut failed for a cause that may be the
@@ -228,14 +245,8 @@ func (i *Infra) CutFailing(now clock.Mono, cut dnsname.Name) (CutFailure, bool) 
 	return CutFailure{Cause: c.cause, Refused: c.refused, Since: c.since, Until: c.until}, true
 }
 
-// CutUseful notes a useful answer from the cut's servers and tells whether the
-// cut was failing.
-func (i *Infra) CutUseful(_ clock.Mono, cut dnsname.Name) (recovered bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.cutUseful(cut)
-}
-
+// cutUseful notes a useful answer from the cut's servers and tells whether the
+// cut was failing. The lock is held.
 func (i *Infra) cutUseful(cut dnsname.Name) (recovered bool) {
 	c, ok := i.cuts.peek(cut)
 	if !ok {

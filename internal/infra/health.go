@@ -18,7 +18,6 @@ type Trouble struct {
 	// iterator told of it and it is Silent; else "".
 	Servers string
 	Cause   *ede.Error
-	Since   clock.Mono
 	// Recovered comes without trouble: the cut was failing, and one of its silent
 	// servers was heard since. It is told once.
 	Recovered bool
@@ -35,7 +34,7 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 	if c, ok := i.cuts.get(cut); ok {
 		c.recall(servers)
 		if i.revive(c); c.failing && !i.outdated(now, c) {
-			t = Trouble{Failing: true, Refused: c.refused, Silent: c.mute, Cause: c.cause, Since: c.since}
+			t = Trouble{Failing: true, Refused: c.refused, Silent: c.mute, Cause: c.cause}
 			if last, host, quiet := i.quiet(now, servers); quiet && !c.mute { // it erred first, and fell silent then
 				t.Refused, t.Cause = false, last.blamed(host)
 			}
@@ -45,7 +44,7 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 	}
 	last, lastHost, quiet := i.quiet(now, servers)
 	if quiet {
-		t.Silent, t.Cause, t.Since = true, last.blamed(lastHost), last.silentSince()
+		t.Silent, t.Cause = true, last.blamed(lastHost)
 	}
 	return t, quiet
 }

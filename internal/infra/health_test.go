@@ -27,6 +27,25 @@ func suspects(i *Infra, now clock.Mono, addrs ...netip.AddrPort) clock.Mono {
 	return now.Add(2*ms + 100*ms)
 }
 
+// A cut that fails by silence has failed since the last of its servers fell silent,
+// not since somebody came to the end of an attempt; any other since then.
+func TestFailingSince(t *testing.T) {
+	i := fresh(Options{})
+	now := suspects(i, sec, addr(0), addr(1)).Add(10 * time.Second)
+	i.CutFailed(now, zone, nil, Blame{Silent: cands(addr(0), addr(1))})
+	if f, _ := i.CutFailing(now, zone); f.Since != 2*sec {
+		t.Errorf("since %v", f.Since)
+	}
+	if z := i.Zones(now); len(z) != 1 || z[0].Since != 2*sec {
+		t.Errorf("%+v", z)
+	}
+	other := dnsname.MustParse("other.example")
+	i.CutFailed(now, other, nil, Blame{Refused: true})
+	if f, _ := i.CutFailing(now, other); f.Since != now {
+		t.Errorf("refused since %v", f.Since)
+	}
+}
+
 // A cut is in trouble when all its servers are suspect or unreachable, from the
 // very moment on, and no longer than until one of them is heard.
 func TestTroubleOfSuspects(t *testing.T) {
@@ -37,7 +56,7 @@ func TestTroubleOfSuspects(t *testing.T) {
 		t.Error("in trouble before the last of them is suspect")
 	}
 	tr, bad := i.Trouble(now, zone, servers)
-	if !bad || tr.Failing || tr.Refused || tr.Recovered || tr.Cause == nil || tr.Cause.Text != "192.0.2.1 does not answer" || tr.Since != 2*sec {
+	if !bad || tr.Failing || tr.Refused || tr.Recovered || tr.Cause == nil || tr.Cause.Text != "192.0.2.1 does not answer" {
 		t.Errorf("%+v, %v", tr, bad)
 	}
 	if _, bad := i.Trouble(now, zone, append(servers, cands(addr(2))...)); bad {
@@ -87,7 +106,7 @@ func TestWhatEndsAFailure(t *testing.T) {
 		if !i.CutFailed(now, zone, cause, blame) || i.CutFailed(now, zone, cause, blame) {
 			t.Fatal("it begins once")
 		}
-		if tr, bad := i.Trouble(now, zone, nil); !bad || !tr.Failing || tr.Refused == silent || tr.Cause != cause || tr.Since != now {
+		if tr, bad := i.Trouble(now, zone, nil); !bad || !tr.Failing || tr.Refused == silent || tr.Cause != cause {
 			t.Errorf("%+v, %v", tr, bad)
 		}
 		if f, _ := i.CutFailing(now, zone); f.Refused == silent {
@@ -381,7 +400,7 @@ func TestZones(t *testing.T) {
 	} else if z.Cause.Text != "ns1.example. "+addr(0).Addr().String()+" does not answer" { // clients are told the same
 		t.Errorf("the cause does not name the server: %s", z.Cause.Text)
 	}
-	if z := list[1]; !z.Failing || z.Suspect || z.Cause.ID != "TEST" || z.Since != now || z.LastFailure != now {
+	if z := list[1]; !z.Failing || z.Suspect || z.Cause.ID != "TEST" || z.Since != 2*sec || z.LastFailure != now {
 		t.Errorf("failing: %+v", z)
 	}
 	if z := list[2]; z.Failing || z.Suspect || z.Samples != 1 || z.Timeout != 500*ms {

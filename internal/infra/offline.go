@@ -114,7 +114,7 @@ func (i *Infra) askBystander(now clock.Mono) (r Recheck, due bool) {
 		}
 		return true
 	})
-	r = Recheck{Cut: dnsname.Root, Nth: 1}
+	r = Recheck{Cut: dnsname.Root}
 	if best != nil {
 		r.Cut, r.Server.Addr = best.useful, best.addr
 	}

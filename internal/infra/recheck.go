@@ -38,7 +38,6 @@ type Recheck struct {
 	Server   Candidate
 	RD       bool
 	Question event.Question
-	Nth      int // counts from 1 while the server is rechecked
 	Parent   bool
 }
 
@@ -216,7 +215,7 @@ func (i *Infra) Rechecks(now clock.Mono) (due []Recheck, next clock.Mono) {
 		}
 		if i.parentDue(now, w) {
 			i.counts.ParentsAsked++
-			due = append(due, Recheck{Cut: w.cut, Question: w.question, Nth: t.nth, Parent: true})
+			due = append(due, Recheck{Cut: w.cut, Question: w.question, Parent: true})
 		}
 		t.replan(now, i.rand)
 		p.fix(t)
@@ -256,7 +255,7 @@ func (i *Infra) nextQuestion(now clock.Mono, t *target) *wanted {
 func (i *Infra) recheck(now clock.Mono, t *target, w *wanted) Recheck {
 	t.nth++
 	r := Recheck{
-		Cut: w.cut, RD: w.rd, Question: w.question, Nth: t.nth,
+		Cut: w.cut, RD: w.rd, Question: w.question,
 		Server: Candidate{Addr: t.key.addr, Host: w.host, TCP: t.key.tcp, TLS: t.key.tls},
 	}
 	if a, ok := i.addrs.peek(t.key.addr); ok && t.key.cut == "" {

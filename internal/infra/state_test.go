@@ -104,7 +104,7 @@ func TestCutHealth(t *testing.T) {
 			t.Error("began again")
 		}
 	}
-	if !i.CutUseful(now, zone) || i.CutUseful(now, zone) {
+	if !i.Useful(now, zone, addr(0)) || i.Useful(now, zone, addr(0)) {
 		t.Error("recovery must be told once")
 	}
 	if _, failing := i.CutFailing(now, zone); failing {
@@ -158,7 +158,7 @@ func TestAskParent(t *testing.T) {
 				asked++
 			}
 		}
-		i.CutUseful(now, zone)
+		i.Useful(now, zone, addr(0))
 	}
 	if asked != 10 {
 		t.Errorf("asked %d times in five minutes", asked)

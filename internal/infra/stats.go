@@ -19,10 +19,10 @@ type Stats struct {
 	RecheckBudgetHits                                uint64                   // how often rechecks that were due had to wait for others
 	RecheckEvictions                                 uint64                   // servers whose recheck was given up for others'
 
-	Addresses, Pairs, Cuts                      int // entries
-	RechecksPlanned                             int // servers that are being rechecked
-	EvictedAddresses, EvictedPairs, EvictedCuts uint64
-	IPv4Dead, IPv6Dead                          bool
+	Addresses, Pairs, Cuts                                     int // entries
+	RechecksPlanned                                            int // servers that are being rechecked
+	EvictedAddresses, EvictedPairs, EvictedCuts, EvictedSpeeds uint64
+	IPv4Dead, IPv6Dead                                         bool
 }
 
 // Stats gives the counts.
@@ -31,7 +31,7 @@ func (i *Infra) Stats() Stats {
 	defer i.mu.Unlock()
 	s := i.counts
 	s.Addresses, s.Pairs, s.Cuts = i.addrs.len(), i.pairs.len(), i.cuts.len()
-	s.EvictedAddresses, s.EvictedPairs, s.EvictedCuts = i.addrs.evicted, i.pairs.evicted, i.cuts.evicted
+	s.EvictedAddresses, s.EvictedPairs, s.EvictedCuts, s.EvictedSpeeds = i.addrs.evicted, i.pairs.evicted, i.cuts.evicted, i.speeds.evicted
 	s.RechecksPlanned, s.RecheckEvictions = i.plan.targets.len(), i.plan.targets.evicted
 	s.IPv4Dead, s.IPv6Dead = i.families[0].dead, i.families[1].dead
 	return s

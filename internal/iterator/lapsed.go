@@ -105,7 +105,7 @@ func (it *Iterator) askBehind(s *seat, cut dnsname.Name) {
 	}
 	r := infra.Recheck{
 		Cut: s.cut, Server: s.servers[it.pick(len(s.servers))], RD: s.zone != nil && s.zone.Forward,
-		Question: event.Question{Name: cut, Type: wire.TypeNS}, Nth: 1,
+		Question: event.Question{Name: cut, Type: wire.TypeNS},
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), checkLast)

@@ -46,7 +46,7 @@ func TestRecoveryIsWhoseReplyEndedIt(t *testing.T) {
 		fail := func() { w.infra.CutFailed(w.clock.Now(), zone, nil, infra.Blame{Refused: true}) }
 		back := func() {
 			time.Sleep(100 * time.Millisecond)
-			w.infra.CutUseful(w.clock.Now(), zone) // what somebody else's reply does
+			w.infra.Useful(w.clock.Now(), zone, netip.MustParseAddrPort("192.0.2.99:53")) // what somebody else's reply does
 		}
 		fail()
 		both(w, func(s *server) { s.mute = mute })
@@ -54,7 +54,7 @@ func TestRecoveryIsWhoseReplyEndedIt(t *testing.T) {
 		recheckOne(w, "example.com.", "www.example.com.")
 		fail()
 		go back()
-		r := infra.Recheck{Cut: zone, Question: event.Question{Name: n("nobody.example.com."), Type: wire.TypeA}, Nth: 1}
+		r := infra.Recheck{Cut: zone, Question: event.Question{Name: n("nobody.example.com."), Type: wire.TypeA}}
 		w.it.Recheck(t.Context(), r) // of whoever serves it
 		both(w, func(s *server) { s.mute = nil })
 		w.infra.Answered(w.clock.Now(), netip.MustParseAddrPort("192.0.2.11:53"), 0)
@@ -88,7 +88,7 @@ func TestRecheckOfAnAddressAsConfigured(t *testing.T) {
 		for _, a := range []string{"192.0.2.11", "192.0.2.12"} {
 			w.server(a).fault = func(q Query, _ *reply) bool { seen = append(seen, q); return false }
 		}
-		r := infra.Recheck{Cut: n("example.com."), Question: event.Question{Name: n("www.example.com."), Type: wire.TypeA}, Nth: 1}
+		r := infra.Recheck{Cut: n("example.com."), Question: event.Question{Name: n("www.example.com."), Type: wire.TypeA}}
 		r.Server.Addr = secret
 		expect(t, w.it.Recheck(t.Context(), r), answered)
 		if len(seen) != 1 || seen[0].TLS != "dns.example" || !seen[0].TCP || !seen[0].RD {

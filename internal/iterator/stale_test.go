@@ -238,7 +238,7 @@ func TestStoppingProvesNothing(t *testing.T) {
 func recheckOne(w *world, cut, name string) Result {
 	s := w.it.seat(w.clock.Now(), n(cut))
 	return w.it.Recheck(context.Background(), infra.Recheck{
-		Cut: s.cut, Server: s.servers[0], Question: event.Question{Name: n(name), Type: wire.TypeA}, Nth: 1,
+		Cut: s.cut, Server: s.servers[0], Question: event.Question{Name: n(name), Type: wire.TypeA},
 	})
 }
 

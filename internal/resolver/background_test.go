@@ -37,7 +37,7 @@ func TestRechecks(t *testing.T) {
 			it.probe = func(c infra.Recheck) iterator.Result {
 				it.with(func() { at = append(at, time.Now()) })
 				time.Sleep(30 * ms)
-				if c.Nth < 2 {
+				if !c.RD {
 					return iterator.Result{Failure: silent.Cause}
 				}
 				it.ail("example.", nil)
@@ -58,7 +58,7 @@ func TestRechecks(t *testing.T) {
 		}
 		q := event.Question{Name: name("www.example."), Type: wire.TypeA}
 		it.with(func() {
-			it.due = []infra.Recheck{{Cut: name("example."), Question: q, Nth: 1}, {Cut: name("example."), Question: q, Nth: 2}}
+			it.due = []infra.Recheck{{Cut: name("example."), Question: q}, {Cut: name("example."), Question: q, RD: true}}
 		})
 		time.Sleep(1 * time.Second)
 		synctest.Wait()

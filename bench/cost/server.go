@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // Ports of the run, all on loopback.
@@ -171,28 +173,9 @@ func (p *process) correct(ctx context.Context) error {
 // startNSD serves the zone bench., where every name exists.
 func startNSD(ctx context.Context, dir string) (*process, error) {
 	zone := "$TTL 86400\n@ SOA ns.bench. hostmaster.bench. 1 3600 600 604800 300\n@ NS ns\nns A 127.0.0.1\n* A 192.0.2.1\n"
-	conf := fmt.Sprintf(`server:
-  ip-address: 127.0.0.1@%d
-  database: ""
-  zonesdir: "%s"
-  pidfile: "%[2]s/nsd.pid"
-  xfrdfile: "%[2]s/xfrd.state"
-  zonelistfile: "%[2]s/zone.list"
-  logfile: "%[2]s/nsd.log"
-  username: ""
-  server-count: 1
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: "bench."
-  zonefile: "bench.zone"
-`, authorityPort, dir)
-	for name, text := range map[string]string{"bench.zone": zone, "nsd.conf": conf} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return nil, err
-		}
+	args, err := machine.NSD(dir, authorityPort, zone)
+	if err != nil {
+		return nil, err
 	}
-	return startPinned(ctx, loadCore, []string{"nsd", "-d", "-c", filepath.Join(dir, "nsd.conf")}, authorityPort)
+	return startPinned(ctx, loadCore, append([]string{"nsd"}, args...), authorityPort)
 }

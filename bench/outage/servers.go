@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // server is a resolver to be measured.
@@ -234,30 +236,9 @@ func startNSD(dir, program string, names, ttl int) (*process, error) {
 	for i := range names {
 		fmt.Fprintf(&zone, "n%d A 10.%d.0.0\n", i, i)
 	}
-	conf := fmt.Sprintf(nsdConf, authorityPort, dir)
-	for name, text := range map[string]string{"bench.zone": zone.String(), "nsd.conf": conf} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return nil, err
-		}
+	args, err := machine.NSD(dir, authorityPort, zone.String())
+	if err != nil {
+		return nil, err
 	}
-	return start(loadCore(), filepath.Join(dir, "nsd.log"), program, "-d", "-c", filepath.Join(dir, "nsd.conf"))
+	return start(loadCore(), filepath.Join(dir, "nsd.log"), append([]string{program}, args...)...)
 }
-
-const nsdConf = `server:
-  ip-address: 127.0.0.1@%d
-  database: ""
-  zonesdir: "%s"
-  pidfile: "%[2]s/nsd.pid"
-  xfrdfile: "%[2]s/xfrd.state"
-  zonelistfile: "%[2]s/zone.list"
-  logfile: "%[2]s/nsd.log"
-  username: ""
-  server-count: 1
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: "bench."
-  zonefile: "bench.zone"
-`

@@ -150,21 +150,29 @@ func (e *env) serveTCP(h handler) {
 	}()
 }
 
+// next reads the next query from a stream, false at its end.
+func (e *env) next(c io.Reader) (v wire.View, ok bool) {
+	var size [2]byte
+	if _, err := io.ReadFull(c, size[:]); err != nil {
+		return v, false
+	}
+	msg := make([]byte, binary.BigEndian.Uint16(size[:]))
+	if _, err := io.ReadFull(c, msg); err != nil {
+		return v, false
+	}
+	v, err := wire.Read(msg)
+	if err != nil {
+		e.Errorf("query is malformed: %v", err)
+	}
+	return v, err == nil
+}
+
 // converse answers on one connection. A message of nil closes it.
 func (e *env) converse(c net.Conn, h handler) {
 	defer c.Close()
 	for {
-		var size [2]byte
-		if _, err := io.ReadFull(c, size[:]); err != nil {
-			return
-		}
-		msg := make([]byte, binary.BigEndian.Uint16(size[:]))
-		if _, err := io.ReadFull(c, msg); err != nil {
-			return
-		}
-		v, err := wire.Read(msg)
-		if err != nil {
-			e.Errorf("query is malformed: %v", err)
+		v, ok := e.next(c)
+		if !ok {
 			return
 		}
 		for _, m := range h(e.note(seen{tcp: true, view: v})) {

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/binary"
-	"io"
 	"math/big"
 	"net"
 	"net/netip"
@@ -18,7 +17,6 @@ import (
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/iterator"
-	"lastgood/internal/wire"
 )
 
 var tlsAddr = netip.MustParseAddrPort("192.0.2.1:853")
@@ -154,17 +152,8 @@ func (s *secure) serve(h func(*side, seen)) {
 func (s *secure) talk(c *side, h func(*side, seen)) {
 	defer c.Close()
 	for {
-		var size [2]byte
-		if _, err := io.ReadFull(c, size[:]); err != nil {
-			return
-		}
-		msg := make([]byte, binary.BigEndian.Uint16(size[:]))
-		if _, err := io.ReadFull(c, msg); err != nil {
-			return
-		}
-		v, err := wire.Read(msg)
-		if err != nil {
-			s.Errorf("query is malformed: %v", err)
+		v, ok := s.next(c)
+		if !ok {
 			return
 		}
 		c.asked++

@@ -94,9 +94,6 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 	return dst
 }
 
-// setGen puts the generation of tombstones into a record.
-func setGen(rec []byte, gen uint32) { binary.LittleEndian.PutUint32(rec[8:], gen) }
-
 func appendSet(dst []byte, s *rrset.Set) []byte {
 	dst = binary.AppendUvarint(dst, uint64(s.TTL))
 	dst = binary.AppendUvarint(dst, uint64(len(s.Data)))

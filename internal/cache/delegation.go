@@ -68,19 +68,25 @@ func (t *delegations) shard(name dnsname.Name) *delegationShard {
 // package stale says for the cut: lapsed, see Lapsed. The servers must not be
 // changed afterwards.
 func (c *Cache) PutDelegation(now clock.Mono, d *Delegation) {
+	c.PutDelegationSince(now, c.Generation(), d)
+}
+
+// PutDelegationSince is PutDelegation for what was begun in an earlier generation:
+// nothing changes if the cut was buried since.
+func (c *Cache) PutDelegationSince(now clock.Mono, gen uint32, d *Delegation) {
 	nd := *d
 	if nd.TTL != 0 || nd.Expiry <= now {
 		nd.TTL = c.opt.lifetime(nd.TTL, false)
 		nd.Learned, nd.Expiry = now, now.Add(seconds(nd.TTL))
 	}
 	if nd.Expiry > now {
-		c.keepDelegation(now, &nd)
+		c.keepDelegation(now, gen, &nd)
 	}
 }
 
 // keepDelegation stores a delegation, which it makes its own, with the times
 // that it has: unless it is gone.
-func (c *Cache) keepDelegation(now clock.Mono, nd *Delegation) {
+func (c *Cache) keepDelegation(now clock.Mono, gen uint32, nd *Delegation) {
 	if !nameOK(nd.Cut) {
 		return
 	}
@@ -88,7 +94,7 @@ func (c *Cache) keepDelegation(now clock.Mono, nd *Delegation) {
 	t := &c.delegations
 	e := &cut{
 		d: nd, until: c.opt.Stale.For(nd.Cut).Until(nd.Learned, nd.Expiry, false),
-		labels: nd.Cut.Labels(), cost: delegationCost(nd),
+		labels: nd.Cut.Labels(), gen: gen, cost: delegationCost(nd),
 	}
 	if e.state(now) == stale.Gone {
 		return
@@ -100,7 +106,9 @@ func (c *Cache) keepDelegation(now clock.Mono, nd *Delegation) {
 	s := t.shard(nd.Cut)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.gen = t.tombs.gen.Load()
+	if t.tombs.covers(nd.Cut, gen) {
+		return
+	}
 	if old, ok := s.byCut[nd.Cut]; ok {
 		e.asked.Store(old.asked.Load())
 		t.remove(s, old)

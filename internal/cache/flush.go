@@ -74,7 +74,7 @@ func (c *Cache) FlushStale(now clock.Mono) int {
 func (c *Cache) FlushNegative(now clock.Mono) int {
 	c.store.sweepMu.Lock()
 	defer c.store.sweepMu.Unlock()
-	c.RecoverBelow(now, dnsname.Root)
+	c.RecoverBelow(dnsname.Root)
 	return c.flushAll(func(s *shard, r ref) bool {
 		return metaKindOf(s.meta(r)) != Data && s.state(r, now) != stale.Gone && !s.buried(r)
 	})

@@ -20,17 +20,30 @@ const maxPooled = 16 << 10
 // denial's rank is that of an answer of its message. In any case e learns its
 // times within the bounds, so that whoever waited for it tells the same TTL as
 // the cache.
-func (c *Cache) Put(now clock.Mono, e *Entry) bool {
+func (c *Cache) Put(now clock.Mono, e *Entry) bool { return c.PutSince(now, c.Generation(), e) }
+
+// PutSince is Put for what was begun in an earlier generation, of which nothing is
+// taken that was buried since.
+func (c *Cache) PutSince(now clock.Mono, gen uint32, e *Entry) bool {
 	st := c.date(now, e)
+	st.gen = gen
 	switch {
 	case !storable(e):
 		return false
+	case st.ttl == 0 && c.tombs.covers(e.Name, gen):
+		return false
 	case st.ttl == 0:
-		hash := c.hash.name(e.Name)
-		c.store.shard(hash).supersede(now, e, uint32(hash))
+		c.Supersede(now, e)
 		return false
 	}
 	return c.keep(now, e, st)
+}
+
+// Supersede removes what an entry contradicts, unless that outranks it, and stores
+// nothing.
+func (c *Cache) Supersede(now clock.Mono, e *Entry) {
+	hash := c.hash.name(e.Name)
+	c.store.shard(hash).supersede(now, e, uint32(hash))
 }
 
 // keep stores an entry that is storable, with the times it has.
@@ -39,7 +52,7 @@ func (c *Cache) keep(now clock.Mono, e *Entry, st stamp) bool {
 	st.tag = uint32(hash)
 	buf := c.store.records.Get().(*[]byte)
 	*buf = encode((*buf)[:0], e, st)
-	ok := c.store.shard(hash).put(now, e, st.tag, *buf)
+	ok := c.store.shard(hash).put(now, e, st, *buf)
 	if cap(*buf) <= maxPooled {
 		c.store.records.Put(buf)
 	}
@@ -66,8 +79,9 @@ func (c *Cache) staleUntil(name dnsname.Name, st stamp, negative bool) clock.Mon
 	return c.opt.Stale.For(name).Until(st.stored, st.expiry(), negative)
 }
 
-// put stores a record, which lacks nothing but its generation.
-func (s *shard) put(now clock.Mono, e *Entry, tag uint32, rec []byte) bool {
+// put stores a record.
+func (s *shard) put(now clock.Mono, e *Entry, st stamp, rec []byte) bool {
+	tag := st.tag
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(rec) > s.maxRecord() {
@@ -79,7 +93,9 @@ func (s *shard) put(now clock.Mono, e *Entry, tag uint32, rec []byte) bool {
 		s.counts.outranked++
 		return false
 	}
-	setGen(rec, s.tombs.gen.Load())
+	if s.tombs.covers(e.Name, st.gen) {
+		return false
+	}
 	s.settleDue(now, dueEachPut)
 	s.makeRoom(cellsFor(len(rec)), now)
 	// From here on readers see all of it or nothing: never a name without its

@@ -3,7 +3,6 @@ package cache
 import (
 	"container/list"
 
-	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/wire"
 )
@@ -38,29 +37,23 @@ func (f *failures) below(name dnsname.Name, e *list.Element) below {
 func (f *failures) rowHash(name dnsname.Name) uint32 { return uint32(f.hash.name(name)) | 1 }
 
 // RecoverBelow forgets the failures of all questions at or below a cut, which
-// recovered, and tells how many there were. It goes through the whole table,
-// whose size is bounded; see BenchmarkRecoverBelow.
-func (c *Cache) RecoverBelow(now clock.Mono, cut dnsname.Name) int {
+// recovered. It goes through the whole table, whose size is bounded; see
+// BenchmarkRecoverBelow.
+func (c *Cache) RecoverBelow(cut dnsname.Name) {
 	f := &c.failures
 	if f.count.Load() == 0 {
-		return 0
+		return
 	}
 	depth := min(cut.Labels(), rowLabels)
 	var hash uint32
 	if depth > 0 {
 		hash = f.rowHash(cut.Suffix(depth))
 	}
-	n := 0
 	for i := range f.shards {
-		n += f.removeRows(&f.shards[i], func(row *below) (match, counts bool) {
-			if depth > 0 && row.cuts[depth-1] != hash {
-				return false, false
-			}
-			r := row.of.Value.(*failed)
-			return r.key.Name.Under(cut), !f.over(now, r)
+		f.removeRows(&f.shards[i], func(row *below) bool {
+			return (depth == 0 || row.cuts[depth-1] == hash) && row.of.Value.(*failed).key.Name.Under(cut)
 		})
 	}
-	return n
 }
 
 // flush forgets the failures of a name: of one type, or with TypeNone of all.
@@ -68,27 +61,19 @@ func (f *failures) flush(name dnsname.Name, t wire.Type) {
 	if f.count.Load() == 0 {
 		return
 	}
-	f.removeRows(f.shard(&Question{Name: name}), func(row *below) (match, counts bool) {
+	f.removeRows(f.shard(&Question{Name: name}), func(row *below) bool {
 		key := &row.of.Value.(*failed).key
-		return key.Name == name && (t == wire.TypeNone || key.Type == t), false
+		return key.Name == name && (t == wire.TypeNone || key.Type == t)
 	})
 }
 
-// removeRows removes the failures that match from a shard, and tells how many
-// of them count.
-func (f *failures) removeRows(s *failureShard, match func(*below) (match, counts bool)) int {
+// removeRows removes the failures that match from a shard.
+func (f *failures) removeRows(s *failureShard, match func(*below) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
 	for i := len(s.rows) - 1; i >= 0; i-- { // from the end: the last takes the place of one that goes
-		found, counts := match(&s.rows[i])
-		if !found {
-			continue
+		if match(&s.rows[i]) {
+			f.remove(s, s.rows[i].of)
 		}
-		if counts {
-			n++
-		}
-		f.remove(s, s.rows[i].of)
 	}
-	return n
 }

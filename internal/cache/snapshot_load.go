@@ -52,13 +52,14 @@ type loader struct {
 	now     clock.Mono // of reading
 	wall    int64      // Unix nanoseconds at now
 
-	saved  int64
-	memory []byte
-	handed bool // the memory was
-	counts [2]uint64
-	hit    Hit
-	rec    []byte
-	report LoadReport
+	saved     int64
+	memory    []byte
+	memoryLen int  // of all of it
+	handed    bool // the memory was
+	counts    [2]uint64
+	hit       Hit
+	rec       []byte
+	report    LoadReport
 }
 
 // read goes through a snapshot from its beginning.
@@ -93,8 +94,10 @@ func (l *loader) block(kind byte, c *cursor) bool {
 	case blockHeader:
 		return l.header(c)
 	case blockMemory:
-		l.memory = append(l.memory, c.b...)
-		return len(l.memory) <= maxMemory
+		if l.memoryLen += len(c.b); !l.dry {
+			l.memory = append(l.memory, c.b...)
+		}
+		return l.memoryLen <= maxMemory
 	case blockEnd:
 		return c.number(8) == l.counts[0] && c.number(8) == l.counts[1] && len(c.b) == 0
 	}

@@ -54,14 +54,14 @@ func (s *shard) sweepGone(now clock.Mono) bool {
 	return s.settleDue(now, sweepDue) == sweepDue
 }
 
-// sweepBuried searches the next chunks, and tells whether it has to go on. A
-// pass retires the tombstones that were there when it began: whatever was
-// stored since belongs to a later generation.
+// sweepBuried searches the next chunks, and tells whether it has to go on. A pass
+// is for the tombstones that were there when it began: whatever was stored since
+// belongs to a later generation.
 func (c *Cache) sweepBuried(now clock.Mono) bool {
 	s := &c.store
 	w := &s.sweep
 	if !w.running {
-		if c.tombs.count() == 0 {
+		if c.tombs.settle(now, 0) == 0 {
 			return false
 		}
 		w.running, w.gen, w.shard, w.chunk = true, c.tombs.gen.Load(), 0, 0
@@ -73,8 +73,7 @@ func (c *Cache) sweepBuried(now clock.Mono) bool {
 			for i := range c.delegations.shards {
 				c.delegations.sweep(now, i)
 			}
-			c.tombs.retire(w.gen)
-			return c.tombs.count() > 0
+			return c.tombs.settle(now, w.gen) > 0
 		}
 		if s.shards[w.shard].sweepChunk(w.chunk) {
 			w.chunk++

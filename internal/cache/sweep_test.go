@@ -38,6 +38,10 @@ func TestBuryTakesEffectAtOnce(t *testing.T) {
 	store(name("x.b.example."))
 	for c.Sweep(at(0)) {
 	}
+	if got := c.Stats().Tombstones; got != 1 {
+		t.Errorf("%d tombstones rest", got)
+	}
+	c.Sweep(at(tombRest))
 	if got := has(name("x.b.example.")); got != [3]bool{true, true, true} {
 		t.Errorf("stored anew: %v", got)
 	}
@@ -62,6 +66,43 @@ func TestBuriedDoesNotStandInTheWay(t *testing.T) {
 	}
 }
 
+// What was begun before its subtree was buried is not stored afterwards, swept or
+// not, and takes nothing away that came since.
+func TestBuryTakesWhatIsUnderWay(t *testing.T) {
+	c := New(Options{Size: minSize})
+	before := c.Generation()
+	c.Bury(at(0), name("b.example."))
+	denied := denial(NXDomain, name("x.b.example."), wire.TypeNone, 60)
+	for _, swept := range []bool{false, true} {
+		if swept {
+			for c.Sweep(at(0)) {
+			}
+		}
+		if !c.Put(at(0), denied) {
+			t.Fatal("the denial was refused")
+		}
+		for _, ttl := range []uint32{0, 300} {
+			if c.PutSince(at(0), before, address(name("x.b.example."), ttl)) {
+				t.Error("what was buried came back")
+			}
+		}
+		if e, ok := look(c, at(0), name("x.b.example."), wire.TypeA); !ok || e.Kind != NXDomain {
+			t.Errorf("swept %v: %v %+v", swept, ok, e)
+		}
+		c.PutDelegationSince(at(0), before, referral(name("x.b.example.")))
+		if _, ok := c.Delegation(at(0), name("x.b.example.")); ok {
+			t.Errorf("swept %v: the delegation came back", swept)
+		}
+	}
+	if !c.PutSince(at(0), before, address(name("xb.example."), 60)) {
+		t.Error("refused beside what was buried")
+	}
+	if !c.PutSince(at(0), c.Generation(), address(name("b.example."), 60)) {
+		t.Error("refused although begun afterwards")
+	}
+	checkAll(t, c)
+}
+
 func TestSweepIsBoundedAndComesToAnEnd(t *testing.T) {
 	c := New(Options{Size: 32 << 20})
 	fill(t, c, at(0), "n", 300, 80_000)
@@ -72,6 +113,7 @@ func TestSweepIsBoundedAndComesToAnEnd(t *testing.T) {
 			t.Fatal("no end")
 		}
 	}
+	c.Sweep(at(tombRest))
 	if st := c.Stats(); calls < 2 || st.Entries != 0 || st.EvictBuried != 80_000 || st.Tombstones != 0 {
 		t.Errorf("%d calls: %+v", calls, st)
 	}

@@ -63,6 +63,8 @@ func (t *task) denied(v *verdict) {
 	t.it.cache.DropDelegation(cut)
 	t.it.cache.Bury(t.now(), cut)
 	t.it.seats.forget(cut)
+	t.aside = slices.DeleteFunc(t.aside, func(e cache.Entry) bool { return e.Name.Under(cut) })
+	t.since = t.it.cache.Generation() // the denial is not of what was buried
 }
 
 // takenIn ends doubted cuts for whose names the zone above answers itself by now.
@@ -157,7 +159,7 @@ func (t *task) delegate(v *verdict) *cache.Delegation {
 	}
 	d.Expiry = now.Add(time.Duration(d.TTL) * time.Second)
 	if !t.via || d.TTL > 0 {
-		t.it.cache.PutDelegation(now, d)
+		t.it.cache.PutDelegationSince(now, t.since, d)
 		t.it.seats.forget(d.Cut)
 	}
 	return d

@@ -143,6 +143,7 @@ type Request struct {
 // above, NoData or NXDomain), others are further hops that the same reply
 // proved. Entries with TTL 0 are for those who wait only (RFC 8767 §4).
 type Result struct {
+	Since   uint32 // cache.Generation when it began
 	Entries []cache.Entry
 	Aside   []cache.Entry // learnt on the way, of names above: for the cache only
 	Failure *ede.Error    // why there is no useful answer
@@ -169,12 +170,15 @@ type Result struct {
 	Borrowed bool
 }
 
-// Addresses finds the addresses of a name server: the resolver's flights, so
-// that identical questions are asked once. lapsed tells that the addresses are a
-// last good answer, or were found through something past its TTL. It fails at once
-// with ErrLoop when waiting would close a circle of flights.
-type Addresses interface {
+// Flights are the resolver's, for what a resolution needs beside its own questions.
+type Flights interface {
+	// Addresses finds the addresses of a name server: by flights, so that identical
+	// questions are asked once. lapsed tells that the addresses are a last good
+	// answer, or were found through something past its TTL. It fails at once with
+	// ErrLoop when waiting would close a circle of flights.
 	Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) (addrs []netip.Addr, lapsed bool, err error)
+	// Behind rechecks a server and takes in what that brings, while nobody waits.
+	Behind(r infra.Recheck)
 }
 
 // ErrLoop tells that a name server's address depends on what is being resolved.

@@ -68,6 +68,7 @@ type task struct {
 	priming   bool              // the question is the root's NS, the reply a delegation
 	lapsed    *cache.Delegation // past its TTL, below where the resolution began: for when who could renew it is out of reach
 	via       bool              // what is found is found through something past its TTL
+	since     uint32            // cache.Generation before what it goes by was looked up
 	stopped   bool              // nothing more is sent here: see Request.Stale
 
 	asked     event.Question // what the cut's servers are asked now
@@ -109,7 +110,7 @@ type verdict struct {
 }
 
 func (it *Iterator) newTask(r Request) *task {
-	t := &task{it: it, req: r, results: make(chan result)}
+	t := &task{it: it, req: r, since: it.cache.Generation(), results: make(chan result)}
 	t.min.full = it.mode == Off
 	return t
 }
@@ -133,7 +134,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 		s = t.step(ctx, s)
 	}
 	t.stopTimer()
-	t.result.Aside = t.aside
+	t.result.Since, t.result.Aside = t.since, t.aside
 	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
 	t.result.Hindered = t.result.Failure != nil && t.targets.hindered
 	t.shorten(&t.result)
@@ -179,7 +180,7 @@ func (t *task) begin() state {
 	if t.noZones {
 		zone = nil
 	}
-	t.via = false
+	t.via, t.since = false, t.it.cache.Generation()
 	deleg, ok := t.it.cache.Closest(t.now(), anchor)
 	p := place{cut: dnsname.Root}
 	switch {

@@ -306,9 +306,7 @@ func useful(res *iterator.Result) bool { return res.Failure == nil && len(res.En
 // whether the zone is well.
 func (r *Resolver) learn(now clock.Mono, f *flight) {
 	if !useful(&f.result) {
-		if d, ok := r.cache.Closest(now, f.key.name); ok {
-			r.trouble(now, d.Cut)
-		}
+		r.troubleAbove(now, f.key.name)
 		return
 	}
 	cut := f.result.Entries[0].Cut
@@ -383,7 +381,7 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 			case res.Borrowed, r.uncached != nil && r.uncached(e.Name):
 				r.cache.Date(now, e)
 			default:
-				r.cache.Put(now, e)
+				r.cache.PutSince(now, res.Since, e)
 				r.disprove(now, e)
 			}
 		}
@@ -413,7 +411,7 @@ func (r *Resolver) disprove(now clock.Mono, e *cache.Entry) {
 		up = up.Parent()
 		hit, ok := r.cache.Lookup(rd, now, up, wire.TypeDNAME)
 		if ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME && hit.Cut() == e.Cut && hit.State(now) == stale.Stale {
-			r.cache.Put(now, &cache.Entry{Kind: cache.NoData, Name: up, Type: wire.TypeDNAME, Rank: e.Rank, Cut: e.Cut})
+			r.cache.Supersede(now, &cache.Entry{Kind: cache.NoData, Name: up, Type: wire.TypeDNAME, Rank: e.Rank, Cut: e.Cut})
 		}
 	}
 }

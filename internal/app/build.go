@@ -57,8 +57,8 @@ func (a *App) build() error {
 	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
 	a.infra = infra.New(infraOptions(a.o.Config, seed))
 	a.upstream = upstream.New(a.upstreamOptions(events))
-	a.resolver = resolver.New(a.resolverOptions(events, func(addresses iterator.Addresses) resolver.Iterator {
-		return iterator.New(a.iteratorOptions(events, addresses, hints, seed))
+	a.resolver = resolver.New(a.resolverOptions(events, func(flights iterator.Flights) resolver.Iterator {
+		return iterator.New(a.iteratorOptions(events, flights, hints, seed))
 	}))
 	a.listener = listener.New(a.listenerOptions(secrets))
 	return nil
@@ -86,11 +86,11 @@ func (a *App) upstreamOptions(events event.Sink) upstream.Options {
 	}
 }
 
-func (a *App) iteratorOptions(events event.Sink, addresses iterator.Addresses, hints []cache.NameServer, seed uint64) iterator.Options {
+func (a *App) iteratorOptions(events event.Sink, flights iterator.Flights, hints []cache.NameServer, seed uint64) iterator.Options {
 	rec, limits := a.o.Config.Recursion, a.o.Config.Limits
 	mode := map[string]iterator.Mode{"relaxed": iterator.Relaxed, "strict": iterator.Strict, "off": iterator.Off}
 	return iterator.Options{
-		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Addresses: addresses, Clock: a.clock,
+		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Flights: flights, Clock: a.clock,
 		Rand: mathrand.New(mathrand.NewPCG(seed, 2)), Events: events,
 		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), IPv4: rec.IPv4, IPv6: rec.IPv6,
 		Allowed:   func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
@@ -144,7 +144,7 @@ func targets(endpoints []config.Endpoint) []iterator.Target {
 	return list
 }
 
-func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Addresses) resolver.Iterator) resolver.Options {
+func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Flights) resolver.Iterator) resolver.Options {
 	c := a.o.Config
 	var own []dnsname.Name
 	for _, z := range zones(c) {

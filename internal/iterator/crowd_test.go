@@ -115,9 +115,9 @@ func TestZoneIsBounded(t *testing.T) {
 func TestOurLackIsNobodysFailure(t *testing.T) {
 	for _, id := range []string{"FULL", "LOCL", "CROW", "STOP"} {
 		in(t, small, func(t *testing.T, w *world) {
-			w.opts.Addresses = nil
+			w.opts.Flights = nil
 			w.start()
-			w.it.addresses = lacking{id}
+			w.it.flights = lacking{id: id}
 			zones := w.server("192.0.2.2").zones
 			zones[n("com.")] = append(zones[n("com.")], set("glueless.com.", 3600, "NS", "ns.elsewhere.net."))
 			res := w.resolve("www.glueless.com.", "A")
@@ -132,7 +132,10 @@ func TestOurLackIsNobodysFailure(t *testing.T) {
 }
 
 // lacking finds no address for a lack of ours.
-type lacking struct{ id string }
+type lacking struct {
+	Flights
+	id string
+}
 
 func (l lacking) Addresses(context.Context, Request, dnsname.Name, wire.Type) ([]netip.Addr, bool, error) {
 	return nil, false, &ede.Error{Code: ede.Other, ID: l.id}

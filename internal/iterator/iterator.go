@@ -13,13 +13,13 @@ import (
 	"lastgood/internal/infra"
 )
 
-// Options of an Iterator. Cache, Infra, Exchanger, Addresses and Clock must be
+// Options of an Iterator. Cache, Infra, Exchanger, Flights and Clock must be
 // given.
 type Options struct {
 	Cache     *cache.Cache
 	Infra     *infra.Infra
 	Exchanger Exchanger
-	Addresses Addresses
+	Flights   Flights
 	Clock     *clock.Clock
 	Rand      *rand.Rand // for choosing among name servers; the Iterator's own from then on
 	Events    event.Sink
@@ -64,7 +64,7 @@ type Iterator struct {
 	infra     *infra.Infra
 	exchanger Exchanger
 	patient   PatientExchanger // the exchanger, nil when it is none
-	addresses Addresses
+	flights   Flights
 	clock     *clock.Clock
 	events    event.Sink
 	mode      Mode
@@ -100,7 +100,7 @@ func New(o Options) *Iterator {
 		o.Rand = rand.New(rand.NewPCG(1, 2))
 	}
 	it := &Iterator{
-		cache: o.Cache, infra: o.Infra, exchanger: o.Exchanger, addresses: o.Addresses, clock: o.Clock,
+		cache: o.Cache, infra: o.Infra, exchanger: o.Exchanger, flights: o.Flights, clock: o.Clock,
 		events: o.Events, mode: o.Minimise, hints: o.RootHints, zones: make(map[dnsname.Name]*Zone, len(o.Zones)),
 		ipv4: o.IPv4, ipv6: o.IPv6, allowed: o.Allowed, answerTTL: o.AnswerTTL,
 		limits: o.Limits.withDefaults(), rand: o.Rand,

@@ -1,7 +1,6 @@
 package iterator
 
 import (
-	"context"
 	"time"
 
 	"lastgood/internal/cache"
@@ -37,7 +36,7 @@ func (t *task) lapses(anchor dnsname.Name, p place) bool {
 		return true
 	}
 	s := t.it.seat(now, p.cut)
-	if _, bad := t.it.troubleAt(now, s); !bad {
+	if !t.it.troubled(now, s) {
 		return false
 	}
 	t.it.askBehind(s, d.Cut)
@@ -94,22 +93,15 @@ func (t *task) shorten(r *Result) {
 	}
 }
 
-// askBehind asks one of the servers of a cut in trouble for a delegation of
-// theirs, once a second for all who want one. Nobody waits for it: what it learns
-// is for the next. It takes no longer than a check, and how many are under way is
-// bounded by that and by the budget of rechecks, which it takes its turn from.
+// askBehind has one of the servers of a cut in trouble asked for a delegation of
+// theirs, once a second for all who want one, out of the budget of rechecks. Nobody
+// waits for it: what it learns is for the next.
 func (it *Iterator) askBehind(s *seat, cut dnsname.Name) {
-	now := it.clock.Now()
-	if len(s.servers) == 0 || !it.infra.Turn(now, s.cut) {
+	if len(s.servers) == 0 || !it.infra.Turn(it.clock.Now(), s.cut) {
 		return
 	}
-	r := infra.Recheck{
+	it.flights.Behind(infra.Recheck{
 		Cut: s.cut, Server: s.servers[it.pick(len(s.servers))], RD: s.zone != nil && s.zone.Forward,
 		Question: event.Question{Name: cut, Type: wire.TypeNS},
-	}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), checkLast)
-		defer cancel()
-		it.Recheck(ctx, r)
-	}()
+	})
 }

@@ -39,7 +39,7 @@ func (it *Iterator) Recheck(ctx context.Context, r infra.Recheck) Result {
 	}
 	t.sitDown(s, r)
 	y := &try{Choice: infra.Choice{Candidate: r.Server, Why: event.ReasonProbe}, Question: r.Question, zone: r.Cut, sent: t.now()}
-	_, troubled := it.Trouble(y.sent, r.Cut)
+	troubled := it.troubled(y.sent, s)
 	q := t.query(y)
 	q.RD = r.RD || t.forwarding()
 	limited, cancel := context.WithTimeout(ctx, recheckWaits)
@@ -54,7 +54,7 @@ func (it *Iterator) Recheck(ctx context.Context, r infra.Recheck) Result {
 	}
 	t.rechecked(y, v, e)
 	now := t.now()
-	_, still := it.Trouble(now, r.Cut)
+	still := it.troubled(now, it.seat(now, r.Cut))
 	it.infra.Rechecked(e.Outcome)
 	it.events.Emit(event.Rechecked{
 		At: now, Cut: r.Cut, Server: y.Addr, Question: r.Question, Outcome: e.Outcome, RTT: e.RTT,
@@ -171,7 +171,7 @@ func (it *Iterator) recheckByResolving(ctx context.Context, r infra.Recheck) Res
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*recheckWaits)
 	defer cancel()
-	_, troubled := it.Trouble(t.now(), r.Cut)
+	troubled := it.troubled(t.now(), it.seat(t.now(), r.Cut))
 	res := t.run(ctx)
 	if !r.Parent {
 		outcome := event.Answer
@@ -179,7 +179,7 @@ func (it *Iterator) recheckByResolving(ctx context.Context, r infra.Recheck) Res
 			outcome = event.Timeout
 		}
 		now := it.clock.Now()
-		_, still := it.Trouble(now, r.Cut)
+		still := it.troubled(now, it.seat(now, r.Cut))
 		it.infra.Rechecked(outcome)
 		it.events.Emit(event.Rechecked{
 			At: now, Cut: r.Cut, Question: r.Question, Outcome: outcome, Recovered: res.Failure == nil && troubled && !still,

@@ -100,8 +100,18 @@ func (it *Iterator) newSeat(now clock.Mono, cut dnsname.Name) *seat {
 	default:
 		s.deleg = it.hinted()
 	}
+	if s.cut != cut { // names below it have one seat together
+		if have := it.seats.get(now, s.cut); have != nil && have.zone == s.zone && have.deleg == s.deleg {
+			return have
+		}
+		defer func() { it.seats.put(s.cut, s) }()
+	}
 	f := seatFinder{it: it, seat: s, now: now, reader: it.readers.Get().(*cache.Reader)}
-	defer it.readers.Put(f.reader)
+	f.reader.Unasked = true // nobody wants these addresses now
+	defer func() {
+		f.reader.Unasked = false
+		it.readers.Put(f.reader)
+	}()
 	if s.zone != nil {
 		f.zone()
 	} else {

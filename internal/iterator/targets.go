@@ -303,7 +303,7 @@ func (t *task) narrow(bound string) {
 // lookup asks for a host's addresses in a goroutine that ends with ctx.
 func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 	name, place, req, epoch := t.targets.hosts[i].name, t.place, t.req, t.epoch
-	find := t.it.addresses.Addresses
+	find := t.it.flights.Addresses
 	if place.zone == nil && name.Under(place.cut) {
 		// Its address is known to those that it is to be the server of; only
 		// the parent can help.
@@ -356,7 +356,7 @@ func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(
 				from.Depth++
 				return it.fromParent(cut, parent)(ctx, from, to, typ)
 			default:
-				return it.addresses.Addresses(ctx, from, to, typ)
+				return it.flights.Addresses(ctx, from, to, typ)
 			}
 		}
 		return nil, false, errNoGlue

@@ -13,26 +13,33 @@ import (
 // Not so where there are other ways: servers whose addresses are not looked up
 // yet, or usual resolution. It allocates nothing when it is asked for often.
 func (it *Iterator) Trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, bool) {
-	return it.troubleAt(now, it.seat(now, cut))
-}
-
-func (it *Iterator) troubleAt(now clock.Mono, s *seat) (infra.Trouble, bool) {
-	servers := s.servers
-	if !s.all {
-		servers = nil
-	}
-	tr, bad := it.infra.Trouble(now, s.cut, servers)
+	s := it.seat(now, cut)
+	tr, bad := it.infra.Trouble(now, s.cut, s.whole())
 	if tr.Recovered {
 		it.events.Emit(event.CutHealth{At: now, Cut: s.cut})
-	}
-	if s.zone != nil && s.zone.Fallback {
-		return infra.Trouble{}, false
 	}
 	if tr.Cut = s.cut; tr.Silent {
 		tr.Servers = s.set
 	}
-	return tr, bad
+	return tr, bad && !s.falls()
 }
+
+// troubled is Trouble for the iterator's own needs: that a cut is back is left for
+// whoever treats its names.
+func (it *Iterator) troubled(now clock.Mono, s *seat) bool {
+	return it.infra.Troubled(now, s.cut, s.whole()) && !s.falls()
+}
+
+// whole gives the servers of a seat if those are all, else none.
+func (s *seat) whole() []infra.Candidate {
+	if !s.all {
+		return nil
+	}
+	return s.servers
+}
+
+// falls tells whether usual resolution is tried when the servers fail.
+func (s *seat) falls() bool { return s.zone != nil && s.zone.Fallback }
 
 // Want tells that a client was answered stale, or with a failure from memory,
 // because of a cut's trouble: its servers are rechecked. sooner tells that the

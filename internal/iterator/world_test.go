@@ -24,7 +24,7 @@ import (
 )
 
 // world is a small Internet behind the Exchanger: servers by address, each with
-// zones and perhaps a fault. It is also the Addresses of its iterator.
+// zones and perhaps a fault. It is also the Flights of its iterator.
 type world struct {
 	t       *testing.T
 	servers map[netip.Addr]*server
@@ -154,7 +154,7 @@ func (w *world) start() *world {
 	w.cache = cache.New(cache.Options{Size: 8 << 20, MaxTTL: 7 * 24 * time.Hour, MaxNegativeTTL: time.Hour, FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1, Stale: w.stale})
 	w.infra = infra.New(infra.Options{Explore: -1, Rand: rand.New(rand.NewPCG(3, 4)), IPv4: w.opts.IPv4, IPv6: w.opts.IPv6})
 	o := w.opts
-	o.Cache, o.Infra, o.Exchanger, o.Addresses, o.Clock = w.cache, w.infra, w, w, w.clock
+	o.Cache, o.Infra, o.Exchanger, o.Flights, o.Clock = w.cache, w.infra, w, w, w.clock
 	o.Events = func(e event.Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -186,6 +186,9 @@ func (w *world) fly(ctx context.Context, r Request, parent event.FlightID) Resul
 	}
 	return res
 }
+
+// Behind rechecks at once.
+func (w *world) Behind(r infra.Recheck) { go w.it.Recheck(context.Background(), r) }
 
 // Addresses resolves with a flight of its own; circles among them are refused.
 func (w *world) Addresses(ctx context.Context, from Request, host dnsname.Name, t wire.Type) ([]netip.Addr, bool, error) {

@@ -246,7 +246,11 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 	t.take(res)
 	if h, ok := t.among(t.have); ok {
 		if res.Borrowed && t.job.depth == 0 { // name servers' addresses are used, and not told of
-			t.tell = append(t.tell, errBorrowed(h.Entry.Kind == cache.NXDomain))
+			e := errBorrowed(h.Entry.Kind == cache.NXDomain)
+			if !r.errorText {
+				e.ID, e.Text = "", ""
+			}
+			t.tell = append(t.tell, e)
 		}
 		return h, true
 	}

@@ -92,6 +92,17 @@ func (r *Resolver) recheck(ctx context.Context, c infra.Recheck) {
 	r.trouble(now, c.Cut)
 }
 
+// Behind rechecks a server for the iterator (see [iterator.Flights]).
+func (r *Resolver) Behind(c infra.Recheck) {
+	if !r.flights.enter() {
+		return
+	}
+	r.crew.Go(func() {
+		defer r.flights.running.Done()
+		r.recheck(r.base, c)
+	})
+}
+
 // network tells when our own network seems to be gone, or is there again.
 func (r *Resolver) network(now clock.Mono, was bool) (offline bool) {
 	_, offline = r.health.Offline(now)

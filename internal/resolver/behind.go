@@ -41,6 +41,20 @@ func (r *Resolver) trouble(now clock.Mono, cut dnsname.Name) (infra.Trouble, boo
 	return tr, bad
 }
 
+// troubleAbove is trouble of the zone that a name is in, as far as that is known.
+func (r *Resolver) troubleAbove(now clock.Mono, name dnsname.Name) (infra.Trouble, bool) {
+	tr, bad := r.iterator.Trouble(now, name)
+	r.note(now, tr.Cut, tr, bad)
+	return tr, bad
+}
+
+// InTrouble tells whether a zone's servers are known not to answer, or to fail,
+// now: all of them.
+func (r *Resolver) InTrouble(cut dnsname.Name) bool {
+	_, bad := r.trouble(r.clock.Now(), cut)
+	return bad
+}
+
 // note takes in what was told of a zone.
 func (r *Resolver) note(now clock.Mono, cut dnsname.Name, tr infra.Trouble, bad bool) {
 	if bad {
@@ -52,7 +66,7 @@ func (r *Resolver) note(now clock.Mono, cut dnsname.Name, tr infra.Trouble, bad 
 	a, was := r.troubled.has(cut)
 	owed := a.failing || tr.Recovered
 	if owed && r.troubled.clear(now, cut) {
-		r.cache.RecoverBelow(now, cut)
+		r.cache.RecoverBelow(cut)
 		owed = false
 	}
 	if was && !a.back || tr.Recovered {

@@ -112,7 +112,7 @@ func TestTruncationKeepsWholeSets(t *testing.T) {
 func hitBench(tb testing.TB, hops int, change ...func(*Options)) (hit func()) {
 	o := Options{
 		Cache: cache.New(cache.Options{Size: 8 << 20, Seed: 1}), Clock: newClock(), Deadline: time.Second,
-		NewIterator: func(iterator.Addresses) Iterator { return &scripted{script: nothing} },
+		NewIterator: func(iterator.Flights) Iterator { return &scripted{script: nothing} },
 		CNAMEHops:   11, Minimal: true, Flights: 1,
 	}
 	for _, c := range change {

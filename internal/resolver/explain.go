@@ -36,7 +36,7 @@ type ExplainedHop struct {
 	Why     string
 }
 
-// explainer goes the trail's way without moving anything: it reads what the
+// explainer goes the trail's way and leaves it as it is: it reads what the
 // trail reads and asks the policy what the trail would ask.
 type explainer struct {
 	t   trail
@@ -44,8 +44,9 @@ type explainer struct {
 	x   Explanation
 }
 
-// Explain tells what a client who wants recursion would get now. It sends
-// nothing and starts nothing, and what it looks at does not count as asked for.
+// Explain tells what a client who wants recursion would get now. It sends nothing,
+// and what it looks at does not count as asked for. As with any question, a zone
+// whose end of trouble it is the first to see is treated as back.
 func (r *Resolver) Explain(name dnsname.Name, t wire.Type) Explanation {
 	now := r.clock.Now()
 	e := explainer{now: now, t: trail{r: r, name: name, unasked: true}}
@@ -153,8 +154,8 @@ func (e *explainer) failed(a *attempt, out ExplainedHop) bool {
 func (e *explainer) resolved(out ExplainedHop) bool {
 	r := e.t.r
 	out.Why = "nothing that may be served is cached: it is asked for"
-	tr, bad := r.iterator.Trouble(e.now, out.Name)
-	if r.note(e.now, tr.Cut, tr, bad); bad {
+	tr, bad := r.troubleAbove(e.now, out.Name)
+	if bad {
 		out.Action, out.Why = stale.Fail, "nothing that may be served is cached, and zone "+tr.Cut.String()+" is in trouble: "+cause(tr.Cause).Error()
 	}
 	e.x.Hops = append(e.x.Hops, out)
@@ -191,16 +192,4 @@ func (e *explainer) finish(last Hop) {
 	if t.hides(t.chain) {
 		e.x.Why += "; private addresses are removed"
 	}
-}
-
-// crowded tells whether a zone is in its slow start and lets no further refresh
-// pass.
-func (s *ramps) crowded(now clock.Mono, cut dnsname.Name) bool {
-	if s.live.Load() == 0 {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.cuts[cut]
-	return p != nil && !p.over(now) && p.out >= p.window
 }

@@ -16,6 +16,10 @@ const (
 	rampQueue = 1000             // questions that wait for their turn; more are forgotten, and refreshed when asked for again
 	rampTime  = 10 * time.Second // after which it is over anyway
 	maxRamps  = 1000             // at once; more come back without
+	// rampsQueue is how many questions wait in all queues together: some 3 MB.
+	rampsQueue = 20_000
+	// rampsSweep is how often at most those that are over are looked for.
+	rampsSweep = time.Second
 )
 
 // ramps are the slow starts of zones that came back. What expired in a long
@@ -33,6 +37,8 @@ type ramps struct {
 	cuts      map[dnsname.Name]*ramp // at most maxTroubled
 	sets      map[string]*ramp       // those of them that zones of the same servers share
 	count     int                    // different ones, at most maxRamps
+	waiting   int                    // in their queues, at most rampsQueue
+	swept     clock.Mono             // when those that are over were looked for last
 	refreshes uint64                 // that passed
 	queued    uint64                 // that had to wait
 	forgotten uint64                 // that found the queue full
@@ -74,7 +80,7 @@ func (s *ramps) begin(now clock.Mono, cut dnsname.Name, servers string) {
 	if p != nil && p.over(now) {
 		p = nil
 	}
-	if len(s.cuts) >= maxTroubled || p == nil && s.count >= maxRamps {
+	if now.Sub(s.swept) >= rampsSweep {
 		s.sweep(now)
 	}
 	if len(s.cuts) >= maxTroubled || p == nil && s.count >= maxRamps {
@@ -92,7 +98,9 @@ func (s *ramps) begin(now clock.Mono, cut dnsname.Name, servers string) {
 	s.live.Store(int32(len(s.cuts)))
 }
 
+// sweep takes out those that are over.
 func (s *ramps) sweep(now clock.Mono) {
+	s.swept = now
 	for cut, p := range s.cuts {
 		if p.over(now) {
 			s.leave(cut, p)
@@ -111,7 +119,7 @@ func (s *ramps) end(cut dnsname.Name, silent bool) {
 	defer s.mu.Unlock()
 	if p := s.cuts[cut]; p != nil {
 		if silent {
-			p.forget()
+			s.forget(p)
 			p.window = rampLast // for the others, if they know better
 		}
 		s.leave(cut, p)
@@ -125,13 +133,17 @@ func (s *ramps) leave(cut dnsname.Name, p *ramp) {
 	if p.zones--; p.zones > 0 {
 		return
 	}
-	p.forget()
+	s.forget(p)
 	if s.count--; s.sets[p.servers] == p {
 		delete(s.sets, p.servers)
 	}
 }
 
-func (p *ramp) forget() { p.queue, p.waiting = nil, map[flightKey]struct{}{} }
+// forget lets none of those that wait have their turn.
+func (s *ramps) forget(p *ramp) {
+	s.waiting -= len(p.queue)
+	p.queue, p.waiting = nil, map[flightKey]struct{}{}
+}
 
 // admit lets a refresh of a zone pass: counted in a slow start, of which landed
 // must be told, or without one. False: it was queued.
@@ -157,15 +169,28 @@ func (s *ramps) admit(now clock.Mono, cut dnsname.Name, key flightKey) (*ramp, b
 	return nil, false
 }
 
+// crowded tells whether a zone is in its slow start and lets no further refresh
+// pass.
+func (s *ramps) crowded(now clock.Mono, cut dnsname.Name) bool {
+	if s.live.Load() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.cuts[cut]
+	return p != nil && !p.over(now) && p.out >= p.window
+}
+
 func (s *ramps) queue(p *ramp, key flightKey) {
 	if _, ok := p.waiting[key]; ok {
 		return
 	}
-	if len(p.queue) >= rampQueue {
+	if len(p.queue) >= rampQueue || s.waiting >= rampsQueue {
 		s.forgotten++
 		return
 	}
 	p.queue, p.waiting[key] = append(p.queue, key), struct{}{}
+	s.waiting++
 	s.queued++
 }
 
@@ -185,6 +210,7 @@ func (s *ramps) landed(p *ramp, n int, answered bool) (next []flightKey) {
 		key := p.queue[0]
 		p.queue = p.queue[1:]
 		delete(p.waiting, key)
+		s.waiting--
 		next = append(next, key)
 		p.out++
 		s.refreshes++

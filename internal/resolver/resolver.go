@@ -60,7 +60,7 @@ type Options struct {
 	Clock *clock.Clock
 	// NewIterator makes the iterator, which finds name servers' addresses
 	// through the resolver it is for.
-	NewIterator func(iterator.Addresses) Iterator
+	NewIterator func(iterator.Flights) Iterator
 	Health      Health
 	Events      event.Sink // may be nil
 
@@ -238,7 +238,7 @@ func (r *Resolver) any(q *Query) *Answer {
 const anyTTL = 3600
 
 // Addresses finds a name server's addresses for the iterator (see
-// [iterator.Addresses]): through flights, on the asking flight's budget, else from
+// [iterator.Flights]): through flights, on the asking flight's budget, else from
 // what is stale.
 func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dnsname.Name, typ wire.Type) (addrs []netip.Addr, lapsed bool, err error) {
 	if from.Depth+1 > r.depth {

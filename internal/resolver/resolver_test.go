@@ -125,7 +125,7 @@ func newTest(t *testing.T, change func(*Options), s script) (*Resolver, *scripte
 		Cache: cache.New(cache.Options{Size: 4 << 20, MaxTTL: 7 * 24 * time.Hour, MaxNegativeTTL: time.Hour,
 			FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1}),
 		Clock:       clk,
-		NewIterator: func(iterator.Addresses) Iterator { return it }, Health: it,
+		NewIterator: func(iterator.Flights) Iterator { return it }, Health: it,
 		Deadline: 10 * time.Second, UpstreamQueries: 50, ReplyBytes: 1 << 20, CNAMEHops: 11, Depth: 4, Flights: 1000,
 		Minimal: true, SpecialNames: true,
 	}

@@ -74,7 +74,7 @@ func (c *counters) answered(a *Answer) {
 // ageBounds are the upper bounds of the ages' histogram.
 var ageBounds = [...]time.Duration{ // constant in effect
 	time.Second, 5 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
-	3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 3 * 24 * time.Hour,
+	3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 18 * time.Hour, 24 * time.Hour, 3 * 24 * time.Hour,
 }
 
 const (

@@ -129,12 +129,12 @@ func (a *App) ControlAddr() string {
 // Bounds of what the app opens beside its clients' connections.
 const (
 	upstreamSockets = 4096 // sockets to name servers
-	otherFiles      = 100  // listening and control sockets, the poller, files that are read
+	otherFiles      = 100  // listening sockets, the poller, files that are read or written
 )
 
 // Files is how many files the app may have open at most by its configuration.
 func (a *App) Files() int {
-	return a.o.Config.Limits.TCPConnections + upstreamSockets + otherFiles
+	return a.o.Config.Limits.TCPConnections + upstreamSockets + control.MaxConns + otherFiles
 }
 
 // Failed gives what ended a part of the program that should have gone on.

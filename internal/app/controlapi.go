@@ -18,8 +18,8 @@ import (
 // zones are: it puts what the packages know into the form that people read.
 type controlAPI struct{ a *App }
 
-// moments turns moments into times of day by one reading of the clock, so that
-// their differences stay exact.
+// moments turns moments into times of day, and back, by one reading of the clock,
+// so that their differences stay exact.
 type moments struct {
 	now  clock.Mono
 	wall time.Time
@@ -148,7 +148,7 @@ func (c controlAPI) Zones() control.ZoneList {
 		switch {
 		case z.Failing:
 			zone.State = "failing"
-		case z.Suspect:
+		case z.Suspect && c.a.resolver.InTrouble(z.Cut):
 			zone.State = "suspect"
 		}
 		out.Zones = append(out.Zones, zone)

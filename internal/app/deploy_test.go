@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,6 +34,7 @@ func TestDeployedQueries(t *testing.T) {
 		}
 		for _, expr := range exprs {
 			askedFor(t, file, expr, labels)
+			bucketed(t, file, expr)
 		}
 	}
 }
@@ -62,6 +64,26 @@ func expressions(t *testing.T, file string) (list []string) {
 		}
 	}
 	return list
+}
+
+// bucketed checks that what a quantile is compared with is a bound of its buckets:
+// between two of them a quantile is made up.
+func bucketed(t *testing.T, file, expr string) {
+	t.Helper()
+	m := regexp.MustCompile(`^histogram_quantile\(.* > ([0-9]+)$`).FindStringSubmatch(expr)
+	if m == nil {
+		return
+	}
+	for _, b := range gathered(t) {
+		if b.Kind == control.Histogram && strings.Contains(expr, b.Name+"_bucket") {
+			for _, bound := range b.Bounds {
+				if strconv.FormatFloat(bound, 'f', -1, 64) == m[1] {
+					return
+				}
+			}
+		}
+	}
+	t.Errorf("%s: no bucket ends at %s: %s", file, m[1], expr)
 }
 
 // askedFor compares one query with the metrics and the labels that they have.

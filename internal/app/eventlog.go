@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -52,11 +53,15 @@ func (l *eventLog) hear(e event.Event) {
 		} else {
 			l.say(slog.LevelInfo, e.At, "name servers answer again")
 		}
-	case event.StaleServed:
-		l.say(slog.LevelDebug, e.At, "served a stale answer", "name", e.Question.Name.String(), "type", e.Question.Type.String(),
-			"age", e.Age.Round(time.Second), "why", e.Why.String(), "cause", causeOf(e.Cause))
+	case event.StaleServed: // for nearly every question in an outage: no words are made that nobody reads
+		if l.debugs() {
+			l.say(slog.LevelDebug, e.At, "served a stale answer", "name", e.Question.Name.String(), "type", e.Question.Type.String(),
+				"age", e.Age.Round(time.Second), "waited", e.Waited.Round(time.Millisecond), "why", e.Why.String(), "cause", causeOf(e.Cause))
+		}
 	case event.Rechecked:
-		l.say(slog.LevelDebug, e.At, "rechecked a server", "zone", e.Cut.String(), "server", e.Server.String(), "outcome", e.Outcome.String())
+		if l.debugs() {
+			l.say(slog.LevelDebug, e.At, "rechecked a server", "zone", e.Cut.String(), "server", e.Server.String(), "outcome", e.Outcome.String())
+		}
 	case event.Priming:
 		if e.Failure != nil {
 			l.say(slog.LevelWarn, e.At, "priming failed, going on with the hints", "cause", e.Failure.Error())
@@ -77,11 +82,11 @@ func (l *eventLog) hear(e event.Event) {
 
 // causeOf is a cause in words.
 func causeOf(e *ede.Error) string {
-	if e == nil {
-		return "unknown"
-	}
-	return e.Error()
+	return cmp.Or(causeText(e), "unknown")
 }
+
+// debugs tells whether what is of use for debugging is logged.
+func (l *eventLog) debugs() bool { return l.log.Enabled(context.Background(), slog.LevelDebug) }
 
 // say logs unless its kind of message was logged too often of late.
 func (l *eventLog) say(level slog.Level, at clock.Mono, msg string, args ...any) {

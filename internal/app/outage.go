@@ -81,12 +81,10 @@ func (g gatherer) refreshes(s resolver.Stats) {
 // gatherHealth tells how zones and the way to them are.
 func (a *App) gatherHealth(g gatherer) {
 	now := a.clock.Now()
-	failing, suspect := 0, 0
-	for _, z := range a.infra.Zones(now) {
-		switch {
-		case z.Failing:
-			failing++
-		case z.Suspect:
+	failing, perhaps := a.infra.InTrouble(now)
+	suspect := 0
+	for _, cut := range perhaps {
+		if a.resolver.InTrouble(cut) {
 			suspect++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"lastgood/internal/cache"
 	"lastgood/internal/control"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
@@ -23,6 +24,9 @@ func TestZonesInTroubleAreCounted(t *testing.T) {
 		a.infra.CutFailed(now, name(zone), &ede.Error{}, infra.Blame{Silent: []infra.Candidate{{Addr: one}}})
 	}
 	a.infra.Unreachable(now, other, "no route", false)
+	a.cache.PutDelegation(now, &cache.Delegation{Cut: name("silent."), Parent: dnsname.Root, TTL: 60, Servers: []cache.NameServer{
+		{Name: name("ns.silent."), Addrs: []netip.Addr{other.Addr()}},
+	}})
 	a.infra.Wanted(now, infra.Want{
 		Cut: name("silent."), Servers: []infra.Candidate{{Addr: other}},
 		Question: event.Question{Name: name("www.silent."), Type: wire.TypeA},

@@ -146,7 +146,7 @@ func (a *App) saveSnapshot() {
 	}
 	a.tellOthers()
 	now, wall := a.clock.Now(), a.clock.Wall()
-	h := cache.SnapshotHeader{Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(memory{a.infra.Memory(), a.infra.SilentServers(now)}, instants{now, wall})}
+	h := cache.SnapshotHeader{Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(memory{a.infra.Memory(), a.infra.SilentServers(now)}, moments{now, wall})}
 	var entries int
 	var size counter
 	err := durable.WriteFile(a.o.Snapshot, 0o600, func(w io.Writer) (err error) {
@@ -246,7 +246,7 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	report, err = a.cache.ReadSnapshot(&endingReader{ctx, f}, now, wall, cache.SnapshotHeader{
 		Zones: a.snapshots.said.fingerprints(wall),
 		Restore: func(memory []byte, about *cache.LoadReport) {
-			m := decodeMemory(memory, about, instants{now, wall})
+			m := decodeMemory(memory, about, moments{now, wall})
 			a.infra.Restore(m.cuts)
 			a.infra.RestoreSilent(now, m.servers)
 		},

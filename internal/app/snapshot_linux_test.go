@@ -40,12 +40,15 @@ func TestFullDisk(t *testing.T) {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
 	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
+	missing := t.Skipf // at a desk; in CI nothing may be left out
+	if os.Getenv("CI") != "" {
+		missing = t.Fatalf
+	}
 	switch {
-	case err != nil && !errors.As(err, &exit):
-		t.Skipf("the system allows no name spaces of our own: %v", err)
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOSYS):
+		missing("the system allows no name spaces of our own: %v", err)
 	case bytes.Contains(out, []byte("cannot mount")):
-		t.Skipf("the system allows no disk of our own: %s", out)
+		missing("the system allows no disk of our own: %s", out)
 	case err != nil || !bytes.Contains(out, []byte("played")):
 		t.Errorf("%v\n%s", err, out)
 	}

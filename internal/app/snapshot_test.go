@@ -579,9 +579,9 @@ func TestMemoryOutlivesRestart(t *testing.T) {
 		{Addr: netip.MustParseAddrPort("192.0.2.1:53"), Since: now.Add(-time.Second)},
 		{Addr: netip.MustParseAddrPort("[2001:db8::1]:853"), Unreachable: "connection refused", Since: now},
 	}
-	b := encodeMemory(memory{list, servers}, instants{now, wall})
+	b := encodeMemory(memory{list, servers}, moments{now, wall})
 	later := clock.Mono(time.Second)
-	got := decodeMemory(b, &cache.LoadReport{Elapsed: 4 * time.Minute}, instants{later, wall.Add(4 * time.Minute)})
+	got := decodeMemory(b, &cache.LoadReport{Elapsed: 4 * time.Minute}, moments{later, wall.Add(4 * time.Minute)})
 	want := memory{slices.Clone(list), slices.Clone(servers)}
 	want.cuts[0].Since, want.cuts[1].Since = later.Add(-5*time.Minute), later.Add(-4*time.Minute)
 	want.servers[0].Since, want.servers[1].Since = later.Add(-4*time.Minute-time.Second), later.Add(-4*time.Minute)
@@ -589,13 +589,13 @@ func TestMemoryOutlivesRestart(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for what, about := range map[string]*cache.LoadReport{"long ago": {Elapsed: 5 * time.Minute}, "the clock was set back": {Backwards: true}} {
-		got := decodeMemory(b, about, instants{later, wall})
+		got := decodeMemory(b, about, moments{later, wall})
 		if len(got.cuts) != 3 || got.cuts[0].Failing || got.cuts[1].Failing || len(got.cuts[0].Samples) != 2 || len(got.servers) > 0 {
 			t.Errorf("%s: %+v", what, got)
 		}
 	}
 	for _, bad := range []string{"", "x", `{"z":"..","s":[1]}`, `[{"z":"example.","s":[1]}]`, `{}`, `{"a":"x:53"}`, strings.Repeat("{}", keptMost) + `{"z":"example."}`} {
-		if got := decodeMemory([]byte(bad), &cache.LoadReport{}, instants{later, wall}); len(got.cuts)+len(got.servers) != 0 {
+		if got := decodeMemory([]byte(bad), &cache.LoadReport{}, moments{later, wall}); len(got.cuts)+len(got.servers) != 0 {
 			t.Errorf("%.30q: %+v", bad, got)
 		}
 	}

@@ -49,21 +49,15 @@ type keptFailure struct {
 	Since   int64    `json:"since"` // Unix milliseconds
 }
 
-// instants turns moments of a clock into times of day and back. wall is the time of
-// day at now.
-type instants struct {
-	now  clock.Mono
-	wall time.Time
-}
+// Times of day are in milliseconds since 1970.
+func (m moments) save(at clock.Mono) int64 { return m.wall.Add(-m.now.Sub(at)).UnixMilli() }
 
-func (m instants) save(at clock.Mono) int64 { return m.wall.Add(-m.now.Sub(at)).UnixMilli() }
-
-func (m instants) load(millis int64) clock.Mono {
+func (m moments) load(millis int64) clock.Mono {
 	return m.now.Add(-max(0, min(m.wall.Sub(time.UnixMilli(millis)), 365*24*time.Hour)))
 }
 
 // encodeMemory writes what is to outlive a restart.
-func encodeMemory(m memory, at instants) []byte {
+func encodeMemory(m memory, at moments) []byte {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
 	for i := range m.cuts {
@@ -88,7 +82,7 @@ func encodeMemory(m memory, at instants) []byte {
 // decodeMemory reads what encodeMemory wrote, but for zones of which the
 // configuration says something else now. What it cannot read it leaves out: it
 // is a matter of speed.
-func decodeMemory(b []byte, about *cache.LoadReport, at instants) (m memory) {
+func decodeMemory(b []byte, about *cache.LoadReport, at moments) (m memory) {
 	still := !about.Backwards && about.Elapsed < rememberFailing
 	in := json.NewDecoder(bytes.NewReader(b))
 	for range keptMost {
@@ -107,7 +101,7 @@ func decodeMemory(b []byte, about *cache.LoadReport, at instants) (m memory) {
 }
 
 // cut gives what was kept of a zone: whether it failed only if that still counts.
-func (k *kept) cut(zone dnsname.Name, still bool, at instants) infra.CutMemory {
+func (k *kept) cut(zone dnsname.Name, still bool, at moments) infra.CutMemory {
 	m := infra.CutMemory{Cut: zone}
 	if f := k.Failure; f != nil && still {
 		m.Failing, m.Silent, m.Refused = true, f.Silent, f.Refused

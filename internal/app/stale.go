@@ -10,8 +10,11 @@ import (
 
 // staleRules are the policies of all names, by the configuration.
 func staleRules(c *config.Config) *stale.Rules {
-	if !c.Stale.Enabled {
+	if !c.Stale.Enabled && len(c.Stale.NeverFor) == 0 {
 		return nil
+	}
+	if !c.Stale.Enabled { // what others serve stale is not for these zones either
+		return stale.NewRules(stale.Policy{}, nil, c.Stale.NeverFor)
 	}
 	zones := make(map[dnsname.Name]stale.Policy, len(c.Stale.Zones))
 	for _, z := range c.Stale.Zones {

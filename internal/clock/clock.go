@@ -15,8 +15,8 @@ import (
 )
 
 // Mono is a moment on a [Clock]'s monotonic scale, in nanoseconds since the
-// clock was made. Zero and less mean "never": a clock's readings are always
-// positive.
+// clock was made. Zero means "never": a clock's readings are always positive, and
+// what came over from before the clock was made has negative moments.
 type Mono int64
 
 // Add returns m moved by d.

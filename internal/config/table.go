@@ -304,7 +304,7 @@ var tableZones = []Option{
 	{
 		Key: "forward[].tls-ca", Default: `""`,
 		RFC:      "RFC 8310 §8.1",
-		Help:     "A PEM file with the certificates that may sign those of the tls:// resolvers, in place of the system's.",
+		Help:     "A PEM file with the certificates that may sign those of the tls:// resolvers, in place of the system's. A snapshot's entries of the zone are dropped when its content changes.",
 		Examples: []string{`"/etc/lastgood/consul-ca.pem"`},
 		field:    in(func(z *Forward) *string { return &z.TLSCA }),
 	},

@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// maxConns is how many connections may be open: a scraper, probes, and some
+// MaxConns is how many connections may be open: a scraper, probes, and some
 // people's commands. It holds before anybody has shown a token.
-const maxConns = 64
+const MaxConns = 64
 
-// limited is a listener that closes connections beyond maxConns at once.
+// limited is a listener that closes connections beyond MaxConns at once.
 type limited struct {
 	net.Listener
 	open    atomic.Int32
@@ -24,7 +24,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= maxConns {
+		if l.open.Add(1) <= MaxConns {
 			return &counted{Conn: conn, gone: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
 		}
 		l.open.Add(-1)

@@ -35,7 +35,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 		return err
 	}
-	conns := make([]net.Conn, maxConns)
+	conns := make([]net.Conn, MaxConns)
 	for i := range conns {
 		conns[i] = dial()
 		defer conns[i].Close()
@@ -51,7 +51,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if n := s.Refused(); n != more {
 		t.Errorf("%d counted, want %d", n, more)
 	}
-	if err := ask(conns[maxConns-1]); err != nil {
+	if err := ask(conns[MaxConns-1]); err != nil {
 		t.Errorf("one within the bound: %v", err)
 	}
 	conns[0].Close()

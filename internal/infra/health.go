@@ -49,6 +49,21 @@ func (i *Infra) Trouble(now clock.Mono, cut dnsname.Name, servers []Candidate) (
 	return t, quiet
 }
 
+// Troubled is Trouble without the reasons, and leaves it to be told that a cut
+// recovered.
+func (i *Infra) Troubled(now clock.Mono, cut dnsname.Name, servers []Candidate) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if c, ok := i.cuts.get(cut); ok {
+		c.recall(servers)
+		if i.revive(c); c.failing && !i.outdated(now, c) {
+			return true
+		}
+	}
+	_, _, quiet := i.quiet(now, servers)
+	return quiet
+}
+
 // outdated tells that nobody tried a failing cut, and no recheck did, for as long
 // as a failure may be remembered (RFC 9520 §3.2): then it is tried again before
 // anything is told of it. The lock is held.

@@ -14,7 +14,7 @@ import (
 type ZoneHealth struct {
 	Cut         dnsname.Name
 	Failing     bool          // as a whole, and tried or rechecked within 5 min
-	Suspect     bool          // not failing, but its servers do not answer: it is being rechecked
+	Suspect     bool          // not failing, but servers of it do not answer and are being rechecked: perhaps all
 	Cause       *ede.Error    // of Failing, Suspect or, else, LastFailure
 	Since       clock.Mono    // of Failing or Suspect
 	LastFailure clock.Mono    // when an attempt failed last, 0: none is remembered
@@ -40,7 +40,22 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 		z := zone(speeds[k].cut)
 		z.Timeout, z.Samples = speeds[k].learned(), speeds[k].n
 	}
+	i.addTroubled(now, zone)
+	list := make([]ZoneHealth, 0, len(zones))
+	for _, z := range zones {
+		if z.Samples == 0 {
+			z.Timeout = stale.Learned(nil)
+		}
+		list = append(list, *z)
+	}
+	slices.SortFunc(list, func(a, b ZoneHealth) int { return dnsname.Compare(a.Cut, b.Cut) })
+	return list
+}
+
+// addTroubled adds what is held against cuts, now or last.
+func (i *Infra) addTroubled(now clock.Mono, zone func(dnsname.Name) *ZoneHealth) {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	i.cuts.each(func(cut dnsname.Name, c *cutState) bool {
 		if i.revive(c); c.failing || c.failed != 0 {
 			z := zone(cut)
@@ -57,16 +72,29 @@ func (i *Infra) Zones(now clock.Mono) []ZoneHealth {
 		}
 		return true
 	})
-	i.mu.Unlock()
-	list := make([]ZoneHealth, 0, len(zones))
-	for _, z := range zones {
-		if z.Samples == 0 {
-			z.Timeout = stale.Learned(nil)
+}
+
+// InTrouble counts the cuts that are failing, and gives those of which servers are
+// suspect; see [ZoneHealth.Suspect]. It costs less than Zones.
+func (i *Infra) InTrouble(now clock.Mono) (failing int, suspect []dnsname.Name) {
+	zones := map[dnsname.Name]*ZoneHealth{}
+	i.addTroubled(now, func(cut dnsname.Name) *ZoneHealth {
+		z := zones[cut]
+		if z == nil {
+			z = new(ZoneHealth)
+			zones[cut] = z
 		}
-		list = append(list, *z)
+		return z
+	})
+	for cut, z := range zones {
+		switch {
+		case z.Failing:
+			failing++
+		case z.Suspect:
+			suspect = append(suspect, cut)
+		}
 	}
-	slices.SortFunc(list, func(a, b ZoneHealth) int { return dnsname.Compare(a.Cut, b.Cut) })
-	return list
+	return failing, suspect
 }
 
 // measuredCut is a copy of what was learnt of the speed below a cut.

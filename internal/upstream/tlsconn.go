@@ -390,10 +390,11 @@ func (c *tlsConn) due() clock.Mono {
 	return c.rested.Add(c.idle)
 }
 
-// rearm sets the timer. The lock is held.
+// rearm sets the timer. A question may come before it fires, and is not to wait
+// longer than for a connection that is dead. The lock is held.
 func (c *tlsConn) rearm(now clock.Mono) {
 	if !c.ended {
-		c.timer.Reset(max(c.due().Sub(now), 0))
+		c.timer.Reset(max(min(c.due().Sub(now), tlsDead), 0))
 	}
 }
 

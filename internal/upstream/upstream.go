@@ -81,9 +81,10 @@ type Options struct {
 }
 
 // Upstream is safe for concurrent use. It starts no goroutine but one that
-// watches the sockets, two for each connection over TLS, those of exchanges that outlive the patience of their
-// caller (ExchangeFor), which end with its context, and those that wait for late
-// replies, 2 s each and at most a quarter of MaxSockets; Close ends the others.
+// watches the sockets, two for each connection over TLS, those of exchanges that
+// outlive the patience of their caller (ExchangeFor), which end with its context,
+// and those that wait for late replies, 2 s each and at most a quarter of
+// MaxSockets; Close ends the others.
 type Upstream struct {
 	opt       Options
 	sockets   atomic.Int64
@@ -130,8 +131,9 @@ func New(o Options) *Upstream {
 	return u
 }
 
-// Close closes idle connections and ends the waiting for late replies. An
-// Exchange under way ends with its own context.
+// Close closes idle connections, and all over TLS with the questions on them, and
+// ends the waiting for late replies. Any other Exchange under way ends with its own
+// context.
 func (u *Upstream) Close() {
 	u.tls.close() // first, so that what waits hears that it is the end of us, not of servers
 	u.end()

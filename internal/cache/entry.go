@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/netip"
+	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
@@ -44,6 +45,9 @@ type Entry struct {
 	Proof    []rrset.Set // SOA first, then the records that prove a denial or wildcard
 	Cut      dnsname.Name
 	TTL      uint32 // seconds to live from storing, before the cache's own bounds
+	// Valid is until when the signatures are that it is secure by, with those of the
+	// chain of trust above it; zero unless it is Secure.
+	Valid time.Time
 	// Set by the cache.
 	Stored, Expiry, StaleUntil clock.Mono
 }

@@ -1,0 +1,57 @@
+package validator
+
+import (
+	"lastgood/internal/cache"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// mostSigners is how many zones are tried as the one that signed: there is one,
+// unless somebody wants us to work.
+const mostSigners = 2
+
+// signersOf lists the zones that say that they signed an entry, and may have: at
+// or above its name, the deepest first; for DS above it alone.
+func signersOf(e *cache.Entry) []dnsname.Name {
+	var list []dnsname.Name
+	if e.Kind == cache.Data {
+		return deepest(appendSigners(list, &e.Set, e))
+	}
+	for i := range e.Proof {
+		list = appendSigners(list, &e.Proof[i], e)
+	}
+	return deepest(list)
+}
+
+func appendSigners(list []dnsname.Name, s *rrset.Set, e *cache.Entry) []dnsname.Name {
+	for rdata := range s.Sigs.All() {
+		sig, err := dnssec.ReadSignature(rdata)
+		switch {
+		case err != nil, !e.Name.Under(sig.Signer), !s.Name.Under(sig.Signer), e.Type == wire.TypeDS && e.Name == sig.Signer && !e.Name.IsRoot():
+		default:
+			list = add(list, sig.Signer)
+		}
+	}
+	return list
+}
+
+func add(list []dnsname.Name, name dnsname.Name) []dnsname.Name {
+	for _, have := range list {
+		if have == name {
+			return list
+		}
+	}
+	return append(list, name)
+}
+
+// deepest puts the zones with the most labels first and drops what is too many.
+func deepest(list []dnsname.Name) []dnsname.Name {
+	for i := range list {
+		for k := i; k > 0 && len(list[k]) > len(list[k-1]); k-- {
+			list[k], list[k-1] = list[k-1], list[k]
+		}
+	}
+	return list[:min(len(list), mostSigners)]
+}

@@ -24,7 +24,9 @@ func (k Kind) String() string {
 
 // Ground is what a name stands on: the closest of the zones at or above it that
 // have an anchor, a negative one, or are not to be validated. Where a zone has
-// more than one of them, its negative anchor counts (RFC 7646 §1.1).
+// more than one of them, its negative anchor counts (RFC 7646 §1.1), then that it
+// is not to be validated: an anchor may be there because it is built in, but this
+// was asked for.
 type Ground struct {
 	Kind   Kind
 	Zone   dnsname.Name
@@ -67,11 +69,11 @@ func (t *Table) Ground(name dnsname.Name, wall time.Time) Ground {
 		if a := g.against[name]; a != nil && wall.Before(a.Until) {
 			return Ground{Kind: Negative, Zone: name, NTA: a}
 		}
-		if a := g.anchors[name]; a != nil {
-			return Ground{Kind: Anchored, Zone: name, Anchor: a}
-		}
 		if g.insecure[name] {
 			return Ground{Kind: Insecure, Zone: name}
+		}
+		if a := g.anchors[name]; a != nil && !a.Empty() {
+			return Ground{Kind: Anchored, Zone: name, Anchor: a}
 		}
 		if name.IsRoot() {
 			return Ground{}
@@ -80,12 +82,13 @@ func (t *Table) Ground(name dnsname.Name, wall time.Time) Ground {
 	}
 }
 
-// SetAnchor replaces a zone's trust anchor: RFC 5011 found other keys.
+// SetAnchor replaces a zone's trust anchor: RFC 5011 found other keys. An empty one
+// is as if the zone never had any: all its keys were revoked (RFC 5011 §5).
 func (t *Table) SetAnchor(a *Anchor) {
 	t.change(func(g *grounds) { g.anchors = with(g.anchors, a.Zone, a) })
 }
 
-// SetAgainst replaces all negative trust anchors.
+// SetAgainst replaces all negative trust anchors, of which a zone has one at most.
 func (t *Table) SetAgainst(list []*Against) {
 	t.change(func(g *grounds) {
 		g.against = make(map[dnsname.Name]*Against, len(list))

@@ -1,0 +1,84 @@
+package anchor
+
+import (
+	"time"
+
+	"lastgood/internal/dnssec"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
+)
+
+// Sighting is a DNSKEY set of a zone, as it was got at a moment.
+type Sighting struct {
+	At      time.Time
+	Keys    []*dnssec.Key // of the zone's, at most mostSeen
+	Signers []*dnssec.Key // those of Keys that signed the set well, revoked ones too
+	TTL     time.Duration // the original one
+	Left    time.Duration // until the first of the good signatures expires
+}
+
+// mostSeen is how many keys of a set are looked at.
+const mostSeen = 32
+
+// seeing bounds what it costs to look at one set.
+var seeing = dnssec.Limits{Signatures: 64, PerSet: 8, PerTag: 4, Keys: mostSeen}
+
+// Sight looks at a DNSKEY set with its signatures, and finds out which of its own
+// keys signed it. It does not matter here whom anybody trusts.
+func Sight(set *rrset.Set, wall time.Time, p *dnssec.Policy) Sighting {
+	s := Sighting{At: wall}
+	if set.Type != wire.TypeDNSKEY {
+		return s
+	}
+	budget := dnssec.NewBudget(seeing)
+	s.Keys = dnssec.ReadKeys(set, budget)
+	s.TTL, s.Left = originalTTL(set), NegativeLongest
+	for _, k := range s.Keys {
+		own := rrset.Set{Name: set.Name, Type: set.Type, TTL: set.TTL, Data: set.Data, Sigs: signaturesBy(set, k)}
+		if own.Sigs.Len() == 0 {
+			continue
+		}
+		v := dnssec.Verifier{Zone: set.Name, Keys: []*dnssec.Key{k}, Now: wall, Policy: p, Budget: budget}
+		good, err := v.Verify(&own)
+		if err != nil {
+			continue
+		}
+		if left := good.Expires.Sub(wall); len(s.Signers) == 0 || left < s.Left {
+			s.Left = left
+		}
+		s.Signers = append(s.Signers, k)
+	}
+	return s
+}
+
+// signaturesBy are those that may be a key's.
+func signaturesBy(set *rrset.Set, k *dnssec.Key) rrset.Packed {
+	var out rrset.Packed
+	for rdata := range set.Sigs.All() {
+		if sig, err := dnssec.ReadSignature(rdata); err == nil && sig.Tag == k.Tag && sig.Algorithm == k.Algorithm {
+			out = out.Append(rdata)
+		}
+	}
+	return out
+}
+
+// originalTTL is the one that was signed: the set's own may have run down.
+func originalTTL(set *rrset.Set) time.Duration {
+	ttl := set.TTL
+	for rdata := range set.Sigs.All() {
+		if sig, err := dnssec.ReadSignature(rdata); err == nil {
+			ttl = max(ttl, sig.TTL)
+		}
+	}
+	return time.Duration(ttl) * time.Second
+}
+
+// refresh is when the set should be asked for again, and retry when that failed
+// (RFC 5011 §2.3).
+func (s *Sighting) refresh() time.Duration {
+	return max(time.Hour, min(15*24*time.Hour, s.TTL/2, s.Left/2))
+}
+
+func (s *Sighting) retry() time.Duration {
+	return max(time.Hour, min(24*time.Hour, s.TTL/10, s.Left/10))
+}

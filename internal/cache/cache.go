@@ -20,7 +20,7 @@ const (
 type Options struct {
 	// Size bounds the memory in bytes of everything in the cache: 7/8 are for
 	// entries with their index, 3/32 for delegations, 1/32 for failures. At
-	// least 256 KiB.
+	// least 256 KiB. Bogus answers have up to 256 KiB beside it.
 	Size int64
 	// Bounds of an entry's lifetime; the maxima win. A minimum makes TTL 0
 	// storable, which it otherwise is not.
@@ -35,7 +35,7 @@ type Options struct {
 	Seed uint64
 }
 
-// Cache is one store of entries, delegations and failures. All methods are
+// Cache is one store of entries, delegations, failures and bogus answers. All methods are
 // safe for concurrent use.
 type Cache struct {
 	opt         Options
@@ -44,6 +44,7 @@ type Cache struct {
 	tombs       tombs
 	delegations delegations
 	failures    failures
+	bogus       bogusTable
 }
 
 // New makes an empty cache. It allocates memory as it fills.
@@ -54,6 +55,7 @@ func New(o Options) *Cache {
 	c.store.init(o.Size*7/8, &c.tombs)
 	c.delegations.init(o.Size*3/32, c.hash, &c.tombs)
 	c.failures.init(&c.opt, c.hash, &c.tombs)
+	c.bogus.init(&c.tombs)
 	return c
 }
 

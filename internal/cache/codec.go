@@ -19,7 +19,8 @@ import (
 //	word 2  moment of storing, nanoseconds
 //	word 3  meta, see below
 //	payload name | cut, unless it is an ancestor of the name |
-//	        the RRset, of Data only | the proof's sets, each behind owner and type
+//	        the RRset, of Data only | the proof's sets, each behind owner and type |
+//	        of what is secure, until when: Unix seconds (32 bits)
 //
 // A set is its TTL, the lengths of data and signatures (uvarints), then both.
 const headLen = 4 * 8
@@ -42,6 +43,9 @@ const (
 const elsewhere = 0xff
 
 const maxProofs = 255
+
+// validLen is the length of the end of validity, at the end of the record.
+const validLen = 4
 
 // stamp is what encode needs beside the entry.
 type stamp struct {
@@ -91,7 +95,19 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(p.Type))
 		dst = appendSet(dst, p)
 	}
+	if e.Security == rrset.Secure {
+		dst = binary.LittleEndian.AppendUint32(dst, validSeconds(e.Valid))
+	}
 	return dst
+}
+
+// validSeconds is how a record has the end of validity: 0 for none, and the last
+// second there is for all that lie beyond it.
+func validSeconds(at time.Time) uint32 {
+	if at.IsZero() {
+		return 0
+	}
+	return uint32(min(max(at.Unix(), 1), 1<<32-1))
 }
 
 func appendSet(dst []byte, s *rrset.Set) []byte {
@@ -111,7 +127,7 @@ func suffixOffset(name, ancestor dnsname.Name) byte {
 
 // storable tells whether the entry is one that encode and decode carry.
 func storable(e *Entry) bool {
-	if !nameOK(e.Name) || len(e.Cut) > dnsname.MaxLen || len(e.Proof) > maxProofs {
+	if !nameOK(e.Name) || len(e.Cut) > dnsname.MaxLen || len(e.Proof) > maxProofs || e.Security >= rrset.Bogus {
 		return false
 	}
 	for i := range e.Proof {
@@ -198,6 +214,11 @@ func decode(h *Hit, rec []byte) bool {
 	n := int(h.meta >> metaName & 0xff)
 	if n == 0 || headLen+n > len(rec) {
 		return false
+	}
+	if h.Security() == rrset.Secure {
+		if rec = rec[:len(rec)-validLen]; headLen+n > len(rec) {
+			return false
+		}
 	}
 	c := cursor{b: rec[headLen+n:]}
 	if off := byte(h.meta >> metaCut); off == elsewhere {

@@ -3,8 +3,10 @@ package cache
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
 
@@ -12,7 +14,7 @@ import (
 func use(h *Hit) int {
 	n := len(h.Data()) + len(h.Sigs()) + len(h.Name()) + len(h.Cut()) + h.ProofLen() + int(h.TTL(1))
 	s := h.Set()
-	n += len(s.Data) + int(h.State(1)) + int(h.Rank()) + int(h.Security()) + int(h.Kind())
+	n += len(s.Data) + int(h.State(1)) + int(h.Rank()) + int(h.Security()) + int(h.Kind()) + h.Valid().Day()
 	for i := range h.ProofLen() + 1 {
 		p := h.ProofAt(i)
 		n += len(p.Name) + len(p.Data) + len(p.Sigs)
@@ -51,6 +53,8 @@ func FuzzDecode(f *testing.F) {
 	e := address(name("www.example."), 300)
 	e.Proof = denial(NoData, e.Name, wire.TypeA, 300).Proof
 	e.Proof[0].Sigs = e.Set.Data
+	f.Add(encode(nil, e, stamp{ttl: 1}))
+	e.Security, e.Valid = rrset.Secure, time.Unix(1<<31, 0)
 	f.Add(encode(nil, e, stamp{ttl: 1}))
 	e.Cut = name("elsewhere.test.")
 	f.Add(encode(nil, e, stamp{ttl: 1<<32 - 1, gen: 1, stored: 1 << 62}))

@@ -4,7 +4,8 @@
 // All memory is bounded by one byte budget. Entries lie serialised in slabs
 // without pointers; a lookup that finds something takes no lock and allocates
 // nothing. Newer knowledge evicts what contradicts it, and a failure can never
-// touch data: the two have no table in common.
+// touch data: the two have no table in common. Nor has what failed validation
+// one with it: a small table for those who ask with CD=1.
 //
 // What expired stays as long as package stale said when it was stored: entries,
 // and delegations too. Lookups find it, and its state says what it is; in an

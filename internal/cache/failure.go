@@ -165,8 +165,10 @@ func (f *failures) over(now clock.Mono, r *failed) bool {
 	return now >= r.Until.Add(f.max) && now >= r.Last.Add(maxFailure) || f.tombs.covers(r.key.Name, r.gen)
 }
 
-// Recovered forgets the failures of a question that brought a useful answer.
+// Recovered forgets the failures of a question that brought a useful answer, and
+// a bogus answer to it.
 func (c *Cache) Recovered(q Question) {
+	c.bogus.flush(q.Name, q.Type)
 	f := &c.failures
 	if f.count.Load() == 0 {
 		return

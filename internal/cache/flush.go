@@ -12,14 +12,15 @@ import (
 
 // Flush removes what speaks for a type at a name: the RRset or denial of the
 // type, and an NXDomain; an alias only when CNAME is asked for. TypeNone stands
-// for all types. It forgets as well what failed there, and with TypeNone or
-// TypeNS the delegation. It tells how many entries went.
+// for all types. It forgets as well what failed there or was bogus, and with
+// TypeNone or TypeNS the delegation. It tells how many entries went.
 func (c *Cache) Flush(name dnsname.Name, t wire.Type) int {
 	c.store.sweepMu.Lock()
 	defer c.store.sweepMu.Unlock()
 	hash := c.hash.name(name)
 	n := c.store.shard(hash).flush(uint32(hash), name, t)
 	c.failures.flush(name, t)
+	c.bogus.flush(name, t)
 	if t == wire.TypeNone || t == wire.TypeNS {
 		c.DropDelegation(name)
 	}
@@ -69,12 +70,13 @@ func (c *Cache) FlushStale(now clock.Mono) int {
 	return c.flushAll(func(s *shard, r ref) bool { return s.state(r, now) == stale.Stale && !s.buried(r) })
 }
 
-// FlushNegative removes the denials of names and types, and all that failed; it
-// tells how many entries that could have been served went.
+// FlushNegative removes the denials of names and types, all that failed and all
+// that was bogus; it tells how many entries that could have been served went.
 func (c *Cache) FlushNegative(now clock.Mono) int {
 	c.store.sweepMu.Lock()
 	defer c.store.sweepMu.Unlock()
 	c.RecoverBelow(dnsname.Root)
+	c.bogus.drop(func(*bogus) bool { return true })
 	return c.flushAll(func(s *shard, r ref) bool {
 		return metaKindOf(s.meta(r)) != Data && s.state(r, now) != stale.Gone && !s.buried(r)
 	})

@@ -44,7 +44,20 @@ func (h *Hit) Type() wire.Type { return wire.Type(h.meta) }
 func (h *Hit) Rank() Rank { return Rank(h.meta >> metaRank & 3) }
 
 // Security is the validator's verdict.
-func (h *Hit) Security() rrset.Security { return rrset.Security(h.meta >> metaSecurity & 7) }
+func (h *Hit) Security() rrset.Security { return metaSecurityOf(h.meta) }
+
+// Valid is until when the signatures are that the entry is secure by, those of the
+// chain of trust included; zero where none are, or nobody told.
+func (h *Hit) Valid() time.Time {
+	if h.Security() != rrset.Secure {
+		return time.Time{}
+	}
+	s := binary.LittleEndian.Uint32(h.rec[len(h.rec)-validLen:])
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}
 
 // Name is the owner.
 func (h *Hit) Name() dnsname.Name { return dnsname.Alias(h.name()) }
@@ -128,7 +141,7 @@ func (h *Hit) ProofAt(i int) rrset.Set {
 func (h *Hit) Entry() Entry {
 	e := Entry{
 		Kind: h.Kind(), Name: cloneName(h.Name()), Type: h.Type(),
-		Rank: h.Rank(), Security: h.Security(), Cut: cloneName(h.Cut()), TTL: h.ttl,
+		Rank: h.Rank(), Security: h.Security(), Cut: cloneName(h.Cut()), TTL: h.ttl, Valid: h.Valid(),
 		Stored: h.stored, Expiry: h.expiry, StaleUntil: h.until,
 	}
 	if e.Kind == Data {

@@ -61,7 +61,7 @@ func (m *model) put(now clock.Mono, e Entry) bool {
 	for _, old := range m.names[e.Name] {
 		if !m.clash(&e, &old) {
 			keep = append(keep, old)
-		} else if old.Rank > e.Rank && now < old.Expiry {
+		} else if m.better(now, &old, &e) {
 			return false
 		}
 	}
@@ -71,6 +71,14 @@ func (m *model) put(now clock.Mono, e Entry) bool {
 	}
 	m.names[e.Name] = append(keep, e)
 	return true
+}
+
+// better tells whether what is there stays.
+func (m *model) better(now clock.Mono, old, e *Entry) bool {
+	if (old.Security == rrset.Unchecked) == (e.Security == rrset.Unchecked) {
+		return old.Rank > e.Rank && now < old.Expiry
+	}
+	return e.Security == rrset.Unchecked && now < old.StaleUntil
 }
 
 func (m *model) clash(a, b *Entry) bool {
@@ -162,8 +170,11 @@ func randomEntry(r *rand.Rand, names []dnsname.Name) Entry {
 	}
 	e := Entry{
 		Kind: Kind(r.IntN(3)), Name: pick(), Type: modelTypes[r.IntN(len(modelTypes))],
-		Rank: RankAuthority + Rank(r.IntN(3)), Security: rrset.Security(r.IntN(5)),
+		Rank: RankAuthority + Rank(r.IntN(3)), Security: rrset.Security(r.IntN(4)),
 		TTL: modelTTLs[r.IntN(len(modelTTLs))],
+	}
+	if e.Security == rrset.Secure && r.IntN(4) > 0 {
+		e.Valid = time.Unix(1+r.Int64N(1<<32-1), 0).UTC()
 	}
 	if e.Type == 254 {
 		e.Type = wire.Type(65000)
@@ -369,7 +380,8 @@ func TestSmallCacheKeepsItsShape(t *testing.T) {
 			now = now.Add(time.Duration(r.IntN(3000)) * time.Millisecond)
 			e := randomEntry(r, names)
 			if r.IntN(3) == 0 {
-				e.Rank = RankAuthAnswer
+				// What the cache has evicted stands in no entry's way.
+				e.Rank, e.Security = RankAuthAnswer, max(e.Security, rrset.Insecure)
 				if got, want := c.Put(now, &e), m.put(now, e); want && !got {
 					t.Fatalf("seed %d step %d: not stored", seed, step)
 				}

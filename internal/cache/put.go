@@ -3,6 +3,7 @@ package cache
 import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -14,7 +15,9 @@ const maxPooled = 16 << 10
 // same name: the entry or denial of the type, for an NXDomain everything, and
 // CNAME against other types (RFC 2181 §10.1). It is false, and nothing
 // changes, if something that would have to go is fresh and of higher rank (RFC
-// 2181 §5.4.1), if the entry is malformed or larger than half a shard. It is
+// 2181 §5.4.1), if the entry is malformed, bogus, or larger than half a shard, or
+// if it is Unchecked and what would have to go was judged and is not gone; what
+// was judged goes before what was not, whatever their rank. It is
 // false as well if the lifetime within the bounds is zero; but what such an entry
 // contradicts goes all the same, for it is not the last good answer any more. A
 // denial's rank is that of an answer of its message. In any case e learns its
@@ -150,12 +153,25 @@ func (s *shard) ofName(dst []ref, tag uint32, name dnsname.Name) []ref {
 func (s *shard) outranked(now clock.Mono, e *Entry, same []ref) bool {
 	for _, r := range same {
 		meta := s.meta(r)
-		if metaRankOf(meta) > e.Rank && now < s.expiry(r) &&
-			contradict(e.Kind, e.Type, metaKindOf(meta), metaType(meta)) && !s.buried(r) {
+		if contradict(e.Kind, e.Type, metaKindOf(meta), metaType(meta)) && s.better(now, r, e) && !s.buried(r) {
 			return true
 		}
 	}
 	return false
+}
+
+// better tells whether what stands in the cache is worth more than e. What nobody
+// judged never takes the place of what somebody did, not even of one that is the
+// last good answer; else what is fresh and of higher rank is.
+func (s *shard) better(now clock.Mono, r ref, e *Entry) bool {
+	meta := s.meta(r)
+	switch mine, its := e.Security != rrset.Unchecked, metaSecurityOf(meta) != rrset.Unchecked; {
+	case its && !mine:
+		return s.state(r, now) != stale.Gone
+	case mine && !its:
+		return false
+	}
+	return metaRankOf(meta) > e.Rank && now < s.expiry(r)
 }
 
 // displace removes what contradicts e, and one entry more if the name has too

@@ -31,7 +31,7 @@ import (
 // the version up.
 const (
 	snapshotMagic   = "\x89LGcache"
-	snapshotVersion = 1
+	snapshotVersion = 2
 )
 
 const (

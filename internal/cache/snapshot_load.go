@@ -211,7 +211,7 @@ func (l *loader) store(ttl uint32, stored int64, hits uint8) {
 	hash := l.c.hash.name(name)
 	st.tag = uint32(hash)
 	st.putHead(l.rec)
-	e := Entry{Kind: h.Kind(), Name: name, Type: h.Type(), Rank: h.Rank(), Stored: st.stored}
+	e := Entry{Kind: h.Kind(), Name: name, Type: h.Type(), Rank: h.Rank(), Security: h.Security(), Stored: st.stored}
 	switch became := l.c.store.shard(hash).restore(l.now, &e, l.rec, hits); {
 	case became != restored:
 		l.refused(became)

@@ -30,7 +30,7 @@ func (s stamp) putHead(rec []byte) {
 // given: an entry that was cached from replies.
 func sound(h *Hit) bool {
 	name := h.Name()
-	if cut := h.Cut(); !nameFits(name) || cut != "" && !nameFits(cut) || h.Security() > rrset.Bogus {
+	if cut := h.Cut(); !nameFits(name) || cut != "" && !nameFits(cut) || h.Security() >= rrset.Bogus {
 		return false
 	}
 	switch h.Kind() {
@@ -62,6 +62,9 @@ func soundProof(h *Hit) bool {
 		if c.bad || !nameFits(name) || !soundSet(t, data, sigs) {
 			return false
 		}
+	}
+	if h.Security() == rrset.Secure {
+		return len(c.b) == validLen
 	}
 	return len(c.b) == 0
 }

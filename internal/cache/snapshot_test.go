@@ -62,6 +62,9 @@ func anyEntry(r *rand.Rand, i int) *Entry {
 	}
 	e := address(owner, uint32(1+r.IntN(7200)))
 	e.Cut, e.Rank, e.Security = zone, Rank(1+r.IntN(3)), rrset.Security(r.IntN(4))
+	if e.Security == rrset.Secure {
+		e.Valid = noon.Add(time.Duration(r.IntN(1<<20)) * time.Second).UTC()
+	}
 	if r.IntN(4) == 0 {
 		e.Cut = ""
 	}
@@ -478,7 +481,7 @@ func TestSnapshotDamaged(t *testing.T) {
 	refused("something behind it", append(bytes.Clone(b), 0))
 	refused("twice", append(bytes.Clone(b), b...))
 	for what, want := range map[string]string{
-		"\x89LGcache\x02\x00\x00\x00" + string(b[12:]): "the snapshot has version 2, this program reads version 1",
+		"\x89LGcache\x01\x00\x00\x00" + string(b[12:]): "the snapshot has version 1, this program reads version 2",
 		"root:x:0:0:root:/root:/bin/bash\n":            ErrForeign.Error(),
 		"x":                                            ErrForeign.Error(),
 		string(make([]byte, 4096)):                     errTorn.Error(),
@@ -579,12 +582,12 @@ func TestSnapshotWithOddEntries(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("snapshot.update", false, "write testdata/snapshot-1")
+var update = flag.Bool("snapshot.update", false, "write testdata/snapshot-2")
 
 // The format is what files of this version have. A change that makes this fail
 // needs another version.
 func TestSnapshotFormat(t *testing.T) {
-	const file = "testdata/snapshot-1"
+	const file = "testdata/snapshot-2"
 	c := New(Options{Size: 1 << 20, Stale: rules(time.Hour), Seed: 1})
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []*Entry

@@ -17,6 +17,7 @@ type Stats struct {
 	Stale       int64
 	Delegations int64
 	Failures    int64
+	Bogus       int64 // answers that failed validation; not among Bytes
 	Tombstones  int64
 
 	Hits      uint64 // lookups answered with a fresh entry
@@ -24,7 +25,7 @@ type Stats struct {
 	Misses    uint64
 
 	Puts      uint64 // entries stored
-	Outranked uint64 // refused for something fresh of higher rank
+	Outranked uint64 // refused for something fresh of higher rank, or that was judged
 	Oversize  uint64 // refused for being larger than half a shard
 
 	Replaced      uint64 // entries that a newer one of the same kind and type displaced
@@ -37,6 +38,7 @@ type Stats struct {
 	Flushed       uint64 // by one of the Flush methods
 	EvictCuts     uint64 // delegations, to make room
 	EvictFailures uint64 // failures, to make room
+	EvictBogus    uint64 // bogus answers, to make room
 }
 
 // counts are a shard's, under its mutex.
@@ -72,6 +74,8 @@ func (c *Cache) Stats() Stats {
 		Tombstones:    int64(c.tombs.count()),
 		EvictCuts:     c.delegations.evicts.Load(),
 		EvictFailures: c.failures.dropped.Load(),
+		Bogus:         c.bogus.count.Load(),
+		EvictBogus:    c.bogus.dropped.Load(),
 	}
 	for i := range c.store.stripes {
 		n := &c.store.stripes[i]

@@ -19,8 +19,8 @@ type sweep struct {
 	turn         int // the shard of delegations to look at next
 }
 
-// Bury removes everything stored so far at or below a zone: entries,
-// delegations and failures. It takes effect at once by a tombstone; Sweep
+// Bury removes everything stored so far at or below a zone: entries, delegations,
+// failures and bogus answers. It takes effect at once by a tombstone; Sweep
 // frees the memory. Where too many tombstones wait, Bury sweeps itself.
 func (c *Cache) Bury(now clock.Mono, zone dnsname.Name) {
 	if c.tombs.add(zone) < maxTombs {
@@ -42,6 +42,7 @@ func (c *Cache) Sweep(now clock.Mono) bool {
 		more = s.shards[i].sweepGone(now) || more
 	}
 	c.failures.sweep(now)
+	c.bogus.sweep(now)
 	c.delegations.sweep(now, s.sweep.turn%len(c.delegations.shards))
 	s.sweep.turn++
 	return c.sweepBuried(now) || more
@@ -70,6 +71,7 @@ func (c *Cache) sweepBuried(now clock.Mono) bool {
 		if w.shard == len(s.shards) {
 			w.running = false
 			c.failures.sweep(now)
+			c.bogus.sweep(now)
 			for i := range c.delegations.shards {
 				c.delegations.sweep(now, i)
 			}

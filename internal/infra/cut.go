@@ -75,6 +75,9 @@ type cutState struct {
 
 	failed   clock.Mono // when an attempt failed last, told still when it is back
 	failedBy *ede.Error
+	// See NameBogus: no reply of the servers changes these.
+	bogus   []dnsname.Name // names whose answers do not validate, at most namesToFail
+	unsound bool           // it is failing because of them
 }
 
 // CutFailure tells why and since when a cut is failing.
@@ -150,14 +153,18 @@ func (i *Infra) AttemptFailed(now clock.Mono, cut dnsname.Name, cause *ede.Error
 func (c *cutState) note(now clock.Mono, cause *ede.Error) { c.failed, c.failedBy = now, cause }
 
 // NameFailed notes that all servers of the cut failed to answer for a name
-// (SERVFAIL, REFUSED, bogus). When several names did and none succeeded since,
-// the cut is failing. It tells whether it began to by this.
+// (SERVFAIL, REFUSED; for bogus answers see NameBogus). When several names did and
+// none succeeded since, the cut is failing. It tells whether it began to by this.
 func (i *Infra) NameFailed(now clock.Mono, cut, name dnsname.Name, cause *ede.Error, b Blame) (began bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c := i.cut(cut)
 	i.revive(c)
 	c.note(now, cause)
+	if c.unsound {
+		c.last = now
+		return false // it fails already, and for more than errors
+	}
 	if len(c.names) < namesToFail && !slices.Contains(c.names, name) {
 		c.names = append(c.names, name)
 	}
@@ -175,7 +182,7 @@ func (c *cutState) fail(now clock.Mono, cause *ede.Error, b Blame) (began bool) 
 	default: // a further flight of the same attempt: the first spoke for all
 		return false
 	}
-	c.cause, c.until, c.refused, c.back = cause, now.Add(c.gap), b.Refused, false
+	c.cause, c.until, c.refused, c.back, c.unsound = cause, now.Add(c.gap), b.Refused, false, false
 	c.blame(b.Silent)
 	return began
 }
@@ -214,10 +221,10 @@ func (i *Infra) revive(c *cutState) {
 	}
 }
 
-// recover forgets what was held against a cut. One that flaps must not ask its
-// parent more often.
+// recover forgets what was held against a cut, but for bogus answers. One that
+// flaps must not ask its parent more often.
 func (c *cutState) recover() {
-	*c = cutState{parent: c.parent, turn: c.turn, failed: c.failed, failedBy: c.failedBy}
+	*c = cutState{parent: c.parent, turn: c.turn, failed: c.failed, failedBy: c.failedBy, bogus: c.bogus}
 }
 
 // failing gives the state of a cut that is failing, nil of any other. The lock
@@ -246,10 +253,14 @@ func (i *Infra) CutFailing(now clock.Mono, cut dnsname.Name) (CutFailure, bool) 
 }
 
 // cutUseful notes a useful answer from the cut's servers and tells whether the
-// cut was failing. The lock is held.
+// cut was failing, and is not any more: it still is for bogus answers. The lock is
+// held.
 func (i *Infra) cutUseful(cut dnsname.Name) (recovered bool) {
 	c, ok := i.cuts.peek(cut)
 	if !ok {
+		return false
+	}
+	if c.unsound {
 		return false
 	}
 	recovered = c.failing || c.back

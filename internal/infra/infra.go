@@ -6,7 +6,8 @@
 // It is pure: time comes as argument, chance from the given generator, and it
 // sends nothing. upstream reports what packets did (Sent, Answered,
 // Unreachable, Abandoned, capabilities); the iterator reports what replies
-// meant (TimedOut, Lame, Erred, Useful, CutFailed, …) and asks Choose.
+// meant (TimedOut, Lame, Erred, Useful, CutFailed, …) and asks Choose; who has
+// answers validated reports what came of that (NameBogus, CutSound).
 //
 // Nothing here may forget that silence to one question is that question's
 // failure: an address is suspect only when nothing at all is heard from it.
@@ -199,8 +200,8 @@ func (i *Infra) Erred(now clock.Mono, cut dnsname.Name, addr netip.AddrPort, out
 }
 
 // Useful notes that addr gave a useful answer for cut: what was held against
-// that pair and against the cut is forgotten. It tells whether the cut was
-// failing.
+// that pair and against the cut is forgotten, but for bogus answers (CutSound). It
+// tells whether the cut was failing, and is not any more.
 func (i *Infra) Useful(now clock.Mono, cut dnsname.Name, addr netip.AddrPort) (recovered bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -371,6 +371,7 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 	if t.req.Stale && v.baseless() {
 		v.outcome, v.text = event.Garbage, "denies without authority"
 	}
+	v.from = y.Addr
 	if v.minimised = y.minimised; v.cutOff {
 		t.bound("records-per-section")
 	}

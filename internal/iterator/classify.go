@@ -126,6 +126,9 @@ func (c *class) noData(m *message, a asked) {
 	c.soa = authorityFor(m, a.Name)
 	if c.soa != nil || hasProof(m) && !m.strayNS {
 		c.outcome, c.denied = event.NoData, true
+		// A server of both sides of a cut that speaks for the lower one where the
+		// parent's word is wanted (RFC 4035 §3.1.4.1): another may know better.
+		c.soft = c.soa != nil && a.Type == wire.TypeDS && c.soa.Name == a.Name && a.Name.Below(a.zone) && !a.forward
 		return
 	}
 	if a.forward {

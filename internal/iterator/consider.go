@@ -27,7 +27,7 @@ func (t *task) consider() state {
 		return t.passed(v)
 	}
 	t.denied(v)
-	t.result = Result{Entries: entries(v.message, &v.class, v.asked), Borrowed: t.borrowed(v)}
+	t.result = Result{Entries: entries(v.message, &v.class, v.asked), From: v.from, Borrowed: t.borrowed(v)}
 	zone := t.it.zoneOf(t.req.Name)
 	t.result.Entries = inZone(t.result.Entries, func(n dnsname.Name) bool { return t.it.zoneOf(n) == zone })
 	return done
@@ -99,7 +99,7 @@ func namesServer(d *cache.Delegation, y *try) bool {
 // non-terminals, and is asked for the whole name (RFC 9156 §2.3).
 func (t *task) passed(v *verdict) state {
 	if v.outcome == event.NXDomain {
-		if !t.trustsDenial(v) && t.relax() {
+		if (!t.trustsDenial(v) || t.avoided(v)) && t.relax() {
 			return send
 		}
 		t.denied(v)
@@ -126,7 +126,7 @@ func (t *task) believeNXDomain(v *verdict) state {
 	e := entries(v.message, &v.class, v.asked)
 	last := &e[len(e)-1]
 	last.Name = t.req.Name
-	t.result = Result{Entries: e[len(e)-1:]}
+	t.result = Result{Entries: e[len(e)-1:], From: v.from}
 	return done
 }
 
@@ -140,6 +140,7 @@ func (t *task) refer(v *verdict) state {
 		t.bound("referrals")
 		return t.giveUp(&ede.Error{Code: ede.Other, ID: "REFS", Text: "too many referrals, the last to " + v.ns.Name.String()})
 	}
+	t.keepLink(v)
 	d := t.delegate(v)
 	if t.leads != nil && t.leads.key.name.Under(d.Cut) {
 		t.it.walks.learnt(t.leads, found{deleg: d})

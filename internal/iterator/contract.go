@@ -136,6 +136,10 @@ type Request struct {
 	// Stale: there is a last good answer. Once all servers of the cut are suspect
 	// or unreachable nothing more is sent, and only late replies are waited for.
 	Stale bool
+	// Avoid are servers that are not asked the question itself, over whatever
+	// transport: what they gave turned out bogus. They are asked for what leads to
+	// it. That the others fail then is held against none of their cuts.
+	Avoid []netip.AddrPort
 }
 
 // Result is what a resolution brought. Entries are ready for the cache; the
@@ -146,9 +150,14 @@ type Result struct {
 	Since   uint32 // cache.Generation when it began
 	Entries []cache.Entry
 	Aside   []cache.Entry // learnt on the way, of names above: for the cache only
-	Failure *ede.Error    // why there is no useful answer
-	Refused bool          // all servers said REFUSED
-	Budget  bool          // it ended on the work budget
+	// Links are what the referrals on the way say of the cuts' DS records, which
+	// nobody validated: the records, or the proof that there are none. At most eight,
+	// each of another cut, from the root down, and only if Options.DNSSEC is set.
+	Links   []cache.Entry
+	From    netip.AddrPort // whose reply the Entries are of
+	Failure *ede.Error     // why there is no useful answer
+	Refused bool           // all servers said REFUSED
+	Budget  bool           // it ended on the work budget
 	// Ours: it failed for a bound or a lack of our own, sockets or room, that says
 	// nothing of the question or of whom it was to be put to.
 	Ours bool

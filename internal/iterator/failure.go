@@ -48,13 +48,7 @@ func (t *task) failed(y *try, outcome event.Outcome, text string) {
 func (t *task) unsent() {
 	t.targets.unsent = true
 	for _, c := range t.targets.cands {
-		done := infra.Tries{Addr: c.Addr, TCP: c.TCP, Done: true}
-		i := slices.IndexFunc(t.tries, func(o infra.Tries) bool { return o.Addr == c.Addr && o.TCP == c.TCP })
-		if i < 0 {
-			t.tries = append(t.tries, done)
-		} else {
-			t.tries[i].Done = true
-		}
+		t.spend(c.Addr, c.TCP)
 	}
 }
 
@@ -108,6 +102,9 @@ func (t *task) cause() *ede.Error {
 		Text: "no usable address of a server of " + t.place.cut.String()}
 	if t.held || t.stopped {
 		best.ID, best.Text = "DARK", "no server of "+t.place.cut.String()+" answers anything"
+	}
+	if len(t.req.Avoid) > 0 {
+		best.ID, best.Text = "ELSE", "no other server of "+t.place.cut.String()+" could be asked"
 	}
 	if t.targets.hindered {
 		best.ID, best.Text = "CIRC", "the name servers of "+t.place.cut.String()+" depend on others in a circle or too deeply"
@@ -278,6 +275,9 @@ func (t *task) failCut() state {
 // they moved. Silence counts only of servers that nothing at all is heard from:
 // else it is this question that they do not like, and nobody's failure.
 func (t *task) report(cause *ede.Error) {
+	if len(t.req.Avoid) > 0 {
+		return // one of them answers: it is not as if there were nobody
+	}
 	if len(t.failures) == 0 && (t.targets.hindered || t.askedElsewhere() && !t.silentHere()) {
 		return // nobody of the cut was asked, for reasons of ours
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/rrset"
@@ -21,6 +22,8 @@ func FuzzVerdict(f *testing.F) {
 		{aa: true, answer: records("com. 60 DNAME evil.example.")},
 		{aa: true, rcode: wire.RcodeNXDomain, authority: records(soaExample + "\nexample.com. 60 NSEC z.example.com.")},
 		{authority: records("www.example.com. 60 NS ns.www.example.com.\nwww.example.com. 60 NS ns.bank.example."), additional: records("ns.www.example.com. 60 A 192.0.2.11\nns.bank.example. 60 A 192.0.2.66")},
+		{authority: append(records("www.example.com. 60 NS ns.www.example.com."), signed(set("www.example.com.", 60, "DS", "x")))},
+		{authority: append(records("www.example.com. 60 NS ns.www.example.com."), signed(set("www.example.com.", 60, "NSEC", "z.example.com.")))},
 		{authority: records("com. 60 NS a.root.\nbank.example. 60 NS ns.evil.example."), additional: records("a.root. 60 A 192.0.2.66")},
 		{aa: true, authority: records("com. 60 SOA a.example. b.example. 60")},
 		{rcode: wire.RcodeYXDomain, answer: records("example.com. 60 DNAME " + strings.Repeat("a", 60) + "." + strings.Repeat("b", 60) + ".")},
@@ -58,6 +61,9 @@ func checkBelieved(t *testing.T, v *verdict, lim *Limits) {
 				t.Errorf("glue for %s by a server of %s", s.Name, zone)
 			}
 		}
+		if e, ok := link(v); ok {
+			checkLink(t, v, &e)
+		}
 		return
 	}
 	out := entries(v.message, &v.class, v.asked)
@@ -81,6 +87,18 @@ func checkBelieved(t *testing.T, v *verdict, lim *Limits) {
 	first := out[0].Name
 	if first != v.asked.Name && !(out[0].Type == wire.TypeDNAME && v.asked.Name.Below(first)) {
 		t.Errorf("the first entry is %s", first)
+	}
+}
+
+// checkLink looks at what a referral says of the chain of trust.
+func checkLink(t *testing.T, v *verdict, e *cache.Entry) {
+	if e.Name != v.ns.Name || e.Type != wire.TypeDS || e.Cut != v.asked.zone || (e.Kind == cache.Data) == e.Set.Empty() {
+		t.Errorf("link %+v by a server of %s", e, v.asked.zone)
+	}
+	for _, p := range e.Proof {
+		if !p.Name.Under(v.asked.zone) || !isProof(p.Type) || len(p.Sigs) == 0 || p.TTL < e.TTL {
+			t.Errorf("link %s with the proof %+v", e.Name, p)
+		}
 	}
 }
 

@@ -34,7 +34,9 @@ type Options struct {
 	// AnswerTTL is how long, in seconds, what is found at a name through a
 	// delegation past its TTL lives at most; nil: 30 everywhere.
 	AnswerTTL func(dnsname.Name) uint32
-	Limits    Limits
+	// DNSSEC: somebody validates what is found. The Exchanger asks with DO=1 then.
+	DNSSEC bool
+	Limits Limits
 }
 
 // Zone is a part of the name space with servers of its own.
@@ -74,6 +76,7 @@ type Iterator struct {
 	ipv6      bool
 	allowed   func(netip.Addr) bool
 	answerTTL func(dnsname.Name) uint32
+	dnssec    bool
 	limits    Limits
 	seats     seats
 	primer    primer
@@ -103,7 +106,7 @@ func New(o Options) *Iterator {
 		cache: o.Cache, infra: o.Infra, exchanger: o.Exchanger, flights: o.Flights, clock: o.Clock,
 		events: o.Events, mode: o.Minimise, hints: o.RootHints, zones: make(map[dnsname.Name]*Zone, len(o.Zones)),
 		ipv4: o.IPv4, ipv6: o.IPv6, allowed: o.Allowed, answerTTL: o.AnswerTTL,
-		limits: o.Limits.withDefaults(), rand: o.Rand,
+		dnssec: o.DNSSEC, limits: o.Limits.withDefaults(), rand: o.Rand,
 	}
 	it.crowd.each = it.limits.PerZone
 	it.patient, _ = o.Exchanger.(PatientExchanger)

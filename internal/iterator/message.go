@@ -67,9 +67,9 @@ type grouper struct {
 // manyRecords is when a grouper begins to keep an index.
 const manyRecords = 32
 
-// read takes a reply apart. RRSIG records are sets of their own only if they
-// are what was asked for. It keeps what is well formed and of class IN, within
-// the limits, and believes nothing yet.
+// read takes a reply apart. RRSIG records are sets of their own only where they
+// are the answer to what was asked for. It keeps what is well formed and of class
+// IN, within the limits, and believes nothing yet.
 func read(v wire.View, asked wire.Type, lim *Limits) *message {
 	m := &message{rcode: v.Rcode(), aa: v.AA(), ra: v.RA(), pastTTL: saysStale(v)}
 	g := grouper{m: m, lim: lim}
@@ -138,7 +138,7 @@ func (g *grouper) add(r wire.Record, asked wire.Type) {
 		g.m.drop(g.section, owner, r.Type, "malformed data")
 		return
 	}
-	if r.Type == wire.TypeRRSIG && asked != wire.TypeRRSIG {
+	if r.Type == wire.TypeRRSIG && (asked != wire.TypeRRSIG || g.section != wire.AnswerSection) {
 		g.addTo(&g.sigs, owner, wire.Type(binary.BigEndian.Uint16(data)), r.TTL, data)
 		return
 	}

@@ -27,7 +27,8 @@ const (
 // Recheck finds out whether a server is back: one exchange, 2 s at most. Any
 // reply makes its address good again; a useful one ends the failure of the cut,
 // and what it says is in the Result, as far as it answers the question: a
-// referral is stored here and leaves the Result empty. An error changes nothing.
+// referral is stored here and leaves the Result empty but for its link. An error
+// changes nothing.
 func (it *Iterator) Recheck(ctx context.Context, r infra.Recheck) Result {
 	if r.Parent || !r.Server.Addr.IsValid() {
 		return it.recheckByResolving(ctx, r)
@@ -119,11 +120,13 @@ func (t *task) rechecked(y *try, v *verdict, e event.Exchanged) {
 	t.reply = nil
 	t.result = Result{}
 	if v.outcome == event.Referral {
+		t.keepLink(v)
 		t.delegate(v)
+		t.result.Links = t.links
 		return
 	}
 	t.denied(v)
-	t.result.Entries, t.result.Borrowed = entries(v.message, &v.class, v.asked), t.borrowed(v)
+	t.result.Entries, t.result.From, t.result.Borrowed = entries(v.message, &v.class, v.asked), v.from, t.borrowed(v)
 	zone := t.it.zoneOf(t.req.Name)
 	t.result.Entries = inZone(t.result.Entries, func(n dnsname.Name) bool { return t.it.zoneOf(n) == zone })
 	t.shorten(&t.result)

@@ -2,6 +2,7 @@ package iterator
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,7 @@ type task struct {
 	min       minimiser
 	referrals int
 	aside     []cache.Entry
+	links     []cache.Entry     // at most mostLinks
 	restarted bool              // the parent was asked again: once is all
 	avoid     dnsname.Name      // the cut whose cached delegation is not to be used
 	noZones   bool              // the configured servers failed: resolve as usual
@@ -106,6 +108,7 @@ type verdict struct {
 	*message
 	class
 	asked     asked
+	from      netip.AddrPort
 	minimised bool
 }
 
@@ -134,7 +137,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 		s = t.step(ctx, s)
 	}
 	t.stopTimer()
-	t.result.Since, t.result.Aside = t.since, t.aside
+	t.result.Since, t.result.Aside, t.result.Links = t.since, t.aside, t.links
 	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
 	t.result.Hindered = t.result.Failure != nil && t.targets.hindered
 	t.shorten(&t.result)
@@ -238,6 +241,7 @@ func (t *task) ask(q event.Question, minimised bool) {
 	t.asked, t.minimised, t.waits, t.vain = q, minimised, 0, nil
 	t.tries, t.timeouts, t.current = t.spent[q], 0, nil
 	t.soft, t.softs = nil, 0
+	t.leaveOut()
 }
 
 // giveUp ends the resolution without a useful answer.

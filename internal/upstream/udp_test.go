@@ -63,6 +63,27 @@ func TestFlagsOfQuery(t *testing.T) {
 		})
 }
 
+// Who validates asks everybody with DO=1 and CD=1, resolvers and authorities, over
+// UDP and TCP (RFC 4035 §3.2.1, RFC 6840 §5.9), for replies of 1,232 octets; nobody
+// else asks so.
+func TestWhoValidatesAsksForAll(t *testing.T) {
+	for _, validates := range []bool{true, false} {
+		inBubble(t, func(o *Options) { o.DNSSEC = validates }, answers(reply{tc: true, empty: true}, reply{size: 3000}), func(e *env) {
+			for _, rd := range []bool{true, false} {
+				if _, err := e.exchange(5*time.Second, iterator.Query{RD: rd}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e.wantTransports("UTUT")
+			for i, q := range e.questions() {
+				if edns, _ := q.view.EDNS(); q.view.CD() != validates || edns.DO != validates || q.view.RD() != (i < 2) || edns.UDPSize != 1232 {
+					t.Errorf("question %d: CD %v DO %v RD %v size %d", i, q.view.CD(), edns.DO, q.view.RD(), edns.UDPSize)
+				}
+			}
+		})
+	}
+}
+
 // Replies that do not belong to the question are ignored and counted; the right
 // one that comes behind them is taken.
 func TestWrongRepliesAreIgnored(t *testing.T) {

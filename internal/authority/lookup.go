@@ -48,16 +48,19 @@ func (z *Zone) step(a *answer, name dnsname.Name, t wire.Type, do bool) (next dn
 		return ""
 	}
 	n, owner := z.nodes[name], name
+	if n != nil && name != z.origin && z.lies.denies(name, t) {
+		n, encloser = nil, name.Parent()
+	}
 	if n == nil {
 		wildcard, _ := encloser.Prepend("*")
 		if n = z.nodes[wildcard]; n == nil {
-			z.denyName(a, name, encloser, do)
+			z.denyName(a, question{name, t}, encloser, do)
 			return ""
 		}
 		owner = wildcard
 	}
 	if owner != name && do {
-		a.authority = z.cover(a.authority, name) // that the name itself does not exist
+		a.authority = z.proveExpanded(a.authority, question{name, t}, encloser)
 	}
 	if alias, ok := n.set(wire.TypeCNAME); ok && !atAlias(t) {
 		alias.Name = name
@@ -66,15 +69,24 @@ func (z *Zone) step(a *answer, name dnsname.Name, t wire.Type, do bool) (next dn
 		return target
 	}
 	sets := n.matching(t)
+	if z.lies.withholds(name, t) {
+		sets = nil
+	}
 	for _, s := range sets {
 		s.Name = name
 		a.answer = append(a.answer, s)
 		a.additional = z.addTargets(a.additional, s)
 	}
 	if len(sets) == 0 {
-		z.denyType(a, owner, do)
+		z.denyType(a, question{name, t}, owner, do)
 	}
 	return ""
+}
+
+// question is what a denial is about.
+type question struct {
+	name dnsname.Name
+	t    wire.Type
 }
 
 // atAlias tells whether a question of type t is answered at a CNAME itself.
@@ -151,10 +163,10 @@ func (z *Zone) refer(a *answer, cut dnsname.Name, do bool) {
 	}
 	a.authority = append(a.authority, ns)
 	if do && z.Signed() {
-		if ds, ok := n.set(wire.TypeDS); ok {
+		if ds, ok := n.set(wire.TypeDS); ok && !z.lies.withholds(cut, wire.TypeDS) {
 			a.authority = append(a.authority, ds)
 		} else {
-			a.authority = z.cover(a.authority, cut)
+			a.authority = z.proveNoType(a.authority, question{cut, wire.TypeDS}, cut)
 		}
 	}
 	var siblings []rrset.Set
@@ -205,44 +217,22 @@ func (z *Zone) addTargets(dst []rrset.Set, s rrset.Set) []rrset.Set {
 
 // denyType answers that the name has no such type. The owner is the name or
 // the wildcard that matched it.
-func (z *Zone) denyType(a *answer, owner dnsname.Name, do bool) {
+func (z *Zone) denyType(a *answer, q question, owner dnsname.Name, do bool) {
 	a.needed = true
 	a.authority = append([]rrset.Set{z.soa}, a.authority...)
 	if do {
-		a.authority = z.cover(a.authority, owner)
+		a.authority = z.proveNoType(a.authority, q, owner)
 	}
 }
 
 // denyName answers that the name does not exist (and, after aliases, their
 // target: RFC 6604 §2.1).
-func (z *Zone) denyName(a *answer, name, encloser dnsname.Name, do bool) {
+func (z *Zone) denyName(a *answer, q question, encloser dnsname.Name, do bool) {
 	a.rcode, a.needed = wire.RcodeNXDomain, true
 	a.authority = append(a.authority, z.soa)
 	if do {
-		wildcard, _ := encloser.Prepend("*")
-		a.authority = z.cover(a.authority, name)
-		a.authority = z.cover(a.authority, wildcard)
+		a.authority = z.proveNoName(a.authority, q, encloser)
 	}
-}
-
-// cover adds the NSEC set at a name, or else the one whose span covers it,
-// unless it is there already. An unsigned zone has none.
-func (z *Zone) cover(dst []rrset.Set, name dnsname.Name) []rrset.Set {
-	if len(z.chain) == 0 {
-		return dst
-	}
-	i, exact := slices.BinarySearchFunc(z.chain, name, dnsname.Compare)
-	if !exact {
-		i-- // never below 0: the origin is the least name of its zone
-	}
-	owner := z.chain[max(0, i)]
-	for _, s := range dst {
-		if s.Name == owner && s.Type == wire.TypeNSEC {
-			return dst
-		}
-	}
-	s, _ := z.nodes[owner].set(wire.TypeNSEC)
-	return append(dst, s)
 }
 
 // withServers adds the zone's own NS records and their addresses to a positive

@@ -1,11 +1,6 @@
 package authority
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,77 +12,36 @@ import (
 	"lastgood/internal/wire"
 )
 
-// Algorithm is a DNSSEC algorithm number.
-type Algorithm uint8
+// Signing says how a zone is signed.
+type Signing struct {
+	From, Until time.Time // of all signatures, but for breaks
+	Keys        []*Key
+	NSEC3       *NSEC3 // nil: NSEC
+	Breaks      []Break
 
-// The algorithms that zones can be signed with.
-const (
-	ECDSAP256 Algorithm = 13 // RFC 6605
-	Ed25519   Algorithm = 15 // RFC 8080
-)
-
-// Key signs a zone and its own DNSKEY set: a combined signing key.
-type Key struct {
-	public *dns.DNSKEY
-	signer crypto.Signer
+	strangers map[*Key]*Key // what wrong-key signs with in place of each
 }
 
-// keyTTL is the TTL of DNSKEY and DS records in seconds.
-const keyTTL = 3600
+var errNoKey = errors.New("no key to sign with")
 
-// NewKey makes the key of a zone from a seed: the same seed, the same key.
-func NewKey(zone dnsname.Name, a Algorithm, seed [32]byte) (*Key, error) {
-	k := &Key{public: &dns.DNSKEY{
-		Hdr:       dns.RR_Header{Name: zone.String(), Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: keyTTL},
-		Flags:     dns.ZONE | dns.SEP,
-		Protocol:  3,
-		Algorithm: uint8(a),
-	}}
-	var public []byte
-	switch a {
-	case Ed25519:
-		private := ed25519.NewKeyFromSeed(seed[:])
-		k.signer, public = private, private.Public().(ed25519.PublicKey)
-	case ECDSAP256:
-		private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), seed[:])
-		if err != nil {
-			return nil, fmt.Errorf("key of %s: %w", zone, err)
-		}
-		point, err := private.PublicKey.Bytes()
-		if err != nil {
-			return nil, fmt.Errorf("key of %s: %w", zone, err)
-		}
-		k.signer, public = private, point[1:] // without the octet that says "uncompressed"
-	default:
-		return nil, fmt.Errorf("key of %s: algorithm %d is not supported", zone, a)
+// made are the types that signing makes.
+var made = []wire.Type{wire.TypeRRSIG, wire.TypeNSEC, wire.TypeNSEC3, wire.TypeNSEC3PARAM, wire.TypeDNSKEY}
+
+// Sign gives the zone with DNSKEY records, a chain of NSEC or NSEC3 records, and
+// signatures. What a former signing left is replaced; the zone itself does not
+// change.
+func (z *Zone) Sign(s Signing) (*Zone, error) {
+	if len(s.Keys) == 0 {
+		return nil, fmt.Errorf("signing %s: %w", z.origin, errNoKey)
 	}
-	k.public.PublicKey = base64.StdEncoding.EncodeToString(public)
-	return k, nil
-}
-
-// Tag is the key's tag (RFC 4034 appendix B).
-func (k *Key) Tag() uint16 { return k.public.KeyTag() }
-
-// DNSKEY is the key's record in its own zone.
-func (k *Key) DNSKEY() (Record, error) { return fromRR(k.public) }
-
-// DS is the key's record in the parent zone, with a SHA-256 digest.
-func (k *Key) DS() (Record, error) {
-	ds := k.public.ToDS(dns.SHA256)
-	if ds == nil {
-		return Record{}, errors.New("key without digest")
+	if err := s.findStrangers(z.origin); err != nil {
+		return nil, err
 	}
-	return fromRR(ds)
-}
-
-// Sign gives the zone with DNSKEY records, an NSEC chain and signatures by
-// every key, valid from one time to the other. What a former signing left is
-// replaced; the zone itself does not change.
-func (z *Zone) Sign(from, until time.Time, keys ...*Key) (*Zone, error) {
-	records := slices.DeleteFunc(z.Records(), func(r Record) bool {
-		return r.Type == wire.TypeRRSIG || r.Type == wire.TypeNSEC || r.Type == wire.TypeDNSKEY
-	})
-	for _, k := range keys {
+	records := slices.DeleteFunc(z.Records(), func(r Record) bool { return slices.Contains(made, r.Type) })
+	for _, k := range s.Keys {
+		if k.role == Hidden {
+			continue
+		}
 		r, err := k.DNSKEY()
 		if err != nil {
 			return nil, err
@@ -98,20 +52,28 @@ func (z *Zone) Sign(from, until time.Time, keys ...*Key) (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	nsec, err := bare.nsecChain()
-	if err != nil {
-		return nil, err
+	chain := bare.nsecChain
+	if s.NSEC3 != nil {
+		chain = func() ([]Record, error) { return bare.nsec3Chain(*s.NSEC3) }
 	}
-	records = append(records, nsec...)
+	denials, err := chain()
+	if err != nil {
+		return nil, fmt.Errorf("signing %s: %w", z.origin, err)
+	}
+	records = append(records, denials...)
 	chained, err := NewZone(z.origin, records)
 	if err != nil {
 		return nil, err
 	}
-	sigs, err := chained.signatures(from, until, keys)
+	sigs, err := chained.signatures(&s)
 	if err != nil {
 		return nil, err
 	}
-	return NewZone(z.origin, append(records, sigs...))
+	signed, err := NewZone(z.origin, append(records, sigs...))
+	if err == nil {
+		signed.lies = liesOf(s.Breaks)
+	}
+	return signed, err
 }
 
 // authoritative lists the names that the zone has authority over or delegates,
@@ -145,13 +107,7 @@ func (z *Zone) nsecChain() ([]Record, error) {
 	names := z.authoritative()
 	var chain []Record
 	for i, name := range names {
-		n := z.nodes[name]
-		types := []uint16{dns.TypeNSEC, dns.TypeRRSIG}
-		for _, s := range n.sets {
-			if !n.cut || s.Type == wire.TypeDS || s.Type == wire.TypeNS {
-				types = append(types, uint16(s.Type))
-			}
-		}
+		types := append(z.nodes[name].told(), dns.TypeNSEC, dns.TypeRRSIG)
 		slices.Sort(types)
 		r, err := fromRR(&dns.NSEC{
 			Hdr:        dns.RR_Header{Name: name.String(), Rrtype: dns.TypeNSEC, Class: dns.ClassINET, Ttl: z.soa.TTL},
@@ -166,46 +122,70 @@ func (z *Zone) nsecChain() ([]Record, error) {
 	return chain, nil
 }
 
-// signatures signs every authoritative set with every key.
-func (z *Zone) signatures(from, until time.Time, keys []*Key) ([]Record, error) {
+// told lists the types at a name that a denial tells of: at a cut not the glue.
+func (n *node) told() (types []uint16) {
+	for _, s := range n.sets {
+		if !s.Empty() && (!n.cut || s.Type == wire.TypeDS || s.Type == wire.TypeNS) {
+			types = append(types, uint16(s.Type))
+		}
+	}
+	return types
+}
+
+// signatures signs every authoritative set, and the chain of hashed names.
+func (z *Zone) signatures(s *Signing) ([]Record, error) {
 	var sigs []Record
+	add := func(name dnsname.Name, n *node, types []wire.Type) error {
+		for _, t := range types {
+			list, err := s.sign(z.origin, name, n, t)
+			if err != nil {
+				return fmt.Errorf("signing %s %s: %w", name, t, err)
+			}
+			sigs = append(sigs, list...)
+		}
+		return nil
+	}
 	for _, name := range z.authoritative() {
 		n := z.nodes[name]
-		for _, t := range n.signedTypes() {
-			s, _ := n.set(t)
-			var set []dns.RR
-			for rdata := range s.Data.All() {
-				rr, err := Record{Name: name, Type: t, TTL: s.TTL, Data: rdata}.toRR()
-				if err != nil {
-					return nil, err
-				}
-				set = append(set, rr)
-			}
-			for _, k := range keys {
-				r, err := k.sign(set, from, until)
-				if err != nil {
-					return nil, fmt.Errorf("signing %s %s: %w", name, t, err)
-				}
-				sigs = append(sigs, r)
-			}
+		if err := add(name, n, n.signedTypes()); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range z.hashed.order {
+		if err := add(name, z.hashed.nodes[name], []wire.Type{wire.TypeNSEC3}); err != nil {
+			return nil, err
 		}
 	}
 	return sigs, nil
 }
 
-// sign makes the RRSIG record of one set.
-func (k *Key) sign(set []dns.RR, from, until time.Time) (Record, error) {
-	h := set[0].Header()
-	sig := &dns.RRSIG{
-		Hdr:        dns.RR_Header{Name: h.Name, Rrtype: dns.TypeRRSIG, Class: dns.ClassINET, Ttl: h.Ttl},
-		Algorithm:  k.public.Algorithm,
-		KeyTag:     k.public.KeyTag(),
-		SignerName: k.public.Hdr.Name,
-		Inception:  uint32(from.Unix()),
-		Expiration: uint32(until.Unix()),
+// sign makes the signatures of one set, as the breaks want them.
+func (s *Signing) sign(zone, name dnsname.Name, n *node, t wire.Type) ([]Record, error) {
+	set, _ := n.set(t)
+	var rrs []dns.RR
+	for rdata := range set.Data.All() {
+		rr, err := Record{Name: name, Type: t, TTL: set.TTL, Data: rdata}.toRR()
+		if err != nil {
+			return nil, err
+		}
+		rrs = append(rrs, rr)
 	}
-	if err := sig.Sign(k.signer, set); err != nil {
-		return Record{}, err
+	var sigs []Record
+	for _, k := range s.Keys {
+		if !k.signs(uint16(t)) {
+			continue
+		}
+		d := draft{zone: zone, key: k, stranger: s.strangers[k], set: rrs, from: s.From, until: s.Until, copies: 1}
+		for _, b := range s.Breaks {
+			if b.of(name, t) {
+				d.spoil(b)
+			}
+		}
+		list, err := d.sign()
+		if err != nil {
+			return nil, err
+		}
+		sigs = append(sigs, list...)
 	}
-	return fromRR(sig)
+	return sigs, nil
 }

@@ -10,17 +10,36 @@ import (
 	"github.com/miekg/dns"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
 )
 
-func signedServer(t *testing.T, a Algorithm) (*Server, *dns.DNSKEY) {
+// algorithms are all that zones can be signed with.
+var algorithms = []dnssec.Algorithm{
+	dnssec.RSASHA1, dnssec.RSASHA1NSEC3, dnssec.RSASHA256, dnssec.RSASHA512, dnssec.ECDSAP256, dnssec.ECDSAP384, dnssec.Ed25519,
+}
+
+func newKey(t testing.TB, zone dnsname.Name, spec KeySpec) *Key {
 	t.Helper()
-	z := testZone(t, "example.com")
-	key, err := NewKey(z.Origin(), a, [32]byte{1, 2, 3})
+	k, err := NewKey(zone, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return k
+}
+
+// signing is valid from an hour ago to tomorrow.
+func signing(keys ...*Key) Signing {
 	now := time.Now()
-	signed, err := z.Sign(now.Add(-time.Hour), now.Add(24*time.Hour), key)
+	return Signing{From: now.Add(-time.Hour), Until: now.Add(24 * time.Hour), Keys: keys}
+}
+
+func signedServer(t *testing.T, a dnssec.Algorithm) (*Server, *dns.DNSKEY) {
+	t.Helper()
+	z := testZone(t, "example.com")
+	key := newKey(t, z.Origin(), KeySpec{Algorithm: a, Seed: [32]byte{1, 2, 3}})
+	signed, err := z.Sign(signing(key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +98,7 @@ func covers(n *dns.NSEC, name string) bool {
 }
 
 func TestSignedAnswers(t *testing.T) {
-	for _, a := range []Algorithm{Ed25519, ECDSAP256} {
+	for _, a := range algorithms {
 		synctest.Test(t, func(t *testing.T) { // where it is the year 2000
 			s, key := signedServer(t, a)
 			for question, unsigned := range map[string]string{
@@ -102,7 +121,7 @@ func TestSignedAnswers(t *testing.T) {
 }
 
 func TestNoSignaturesWithoutDO(t *testing.T) {
-	s, _ := signedServer(t, Ed25519)
+	s, _ := signedServer(t, dnssec.Ed25519)
 	for _, question := range []string{"www.example.com. A edns", "nope.example.com. A", "x.sub.example.com. A"} {
 		if got := sketch(ask(t, s, question)); strings.Contains(got, "RRSIG") || strings.Contains(got, "NSEC") {
 			t.Errorf("%s: %s", question, got)
@@ -111,7 +130,7 @@ func TestNoSignaturesWithoutDO(t *testing.T) {
 }
 
 func TestDenialProofs(t *testing.T) {
-	s, key := signedServer(t, Ed25519)
+	s, key := signedServer(t, dnssec.Ed25519)
 	for _, c := range []struct {
 		question string
 		covered  []string // names of which the absence is proven
@@ -150,11 +169,8 @@ func TestDenialProofs(t *testing.T) {
 // The chain closes, and no NSEC gives away glue.
 func TestNSECChainIsACircle(t *testing.T) {
 	z := testZone(t, "example.com")
-	key, err := NewKey(z.Origin(), Ed25519, [32]byte{9})
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := z.Sign(time.Unix(0, 0), time.Unix(1e9, 0), key)
+	key := newKey(t, z.Origin(), KeySpec{Algorithm: dnssec.Ed25519, Seed: [32]byte{9}})
+	signed, err := z.Sign(Signing{From: time.Unix(0, 0), Until: time.Unix(1e9, 0), Keys: []*Key{key}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,22 +195,146 @@ func TestNSECChainIsACircle(t *testing.T) {
 }
 
 func TestDSMatchesKey(t *testing.T) {
-	key, err := NewKey(dnsname.MustParse("example.com"), Ed25519, [32]byte{7})
+	zone := dnsname.MustParse("example.com")
+	for _, a := range algorithms {
+		spec := KeySpec{Algorithm: a, Seed: [32]byte{7}}
+		key := newKey(t, zone, spec)
+		for _, d := range []dnssec.DigestType{dnssec.SHA1, dnssec.SHA256, dnssec.SHA384} {
+			r, err := key.DS(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dnskey, err := key.DNSKEY()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ds, err := dnssec.ReadDS(r.Data)
+			if err != nil || ds.Algorithm != a || ds.Type != d {
+				t.Errorf("%s: %+v, %v", a, ds, err)
+			}
+			if k, err := dnssec.ReadKey(dnskey.Data); err != nil || !k.Usable() || !k.IsEntryPoint() || !ds.Matches(zone, k) {
+				t.Errorf("%s: digest %d does not match, %v", a, d, err)
+			}
+		}
+		if again := newKey(t, zone, spec); again.public.PublicKey != key.public.PublicKey {
+			t.Errorf("%s: the same seed made another key", a)
+		}
+		if other := newKey(t, zone, KeySpec{Algorithm: a, Seed: [32]byte{8}}); other.public.PublicKey == key.public.PublicKey {
+			t.Errorf("%s: another seed made the same key", a)
+		}
+	}
+	if _, err := NewKey(dnsname.Root, KeySpec{Algorithm: 12}); err == nil {
+		t.Error("algorithm 12 made a key")
+	}
+	if _, err := newKey(t, zone, KeySpec{Algorithm: dnssec.Ed25519}).DS(3); err == nil {
+		t.Error("digest 3 made a DS record")
+	}
+}
+
+// Keys have roles: who signs the DNSKEY set, who the rest, who is published, and
+// whom DS records point to.
+func TestRoles(t *testing.T) {
+	z := testZone(t, "example.com")
+	byRole := map[Role]*Key{}
+	var keys []*Key
+	for _, role := range []Role{Combined, KeySigning, ZoneSigning, Standby, Hidden} {
+		byRole[role] = newKey(t, z.origin, KeySpec{Algorithm: dnssec.Ed25519, Role: role, Seed: [32]byte{byte(role)}})
+		keys = append(keys, byRole[role])
+	}
+	signed, err := z.Sign(signing(keys...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ds, err := key.DS()
+	for _, c := range []struct {
+		role               Role
+		signsKeys, signs   bool
+		published, pointed bool
+	}{
+		{Combined, true, true, true, true}, {KeySigning, true, false, true, true}, {ZoneSigning, false, true, true, false},
+		{Standby, false, false, true, false}, {Hidden, true, true, false, false},
+	} {
+		k := byRole[c.role]
+		record, err := k.DNSKEY()
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, _ := signed.nodes[z.origin].set(wire.TypeDNSKEY)
+		if got := signedBy(set, k); got != c.signsKeys {
+			t.Errorf("role %d signs keys: %v", c.role, got)
+		}
+		if got := set.Data.Contains(record.Data); got != c.published {
+			t.Errorf("role %d is published: %v", c.role, got)
+		}
+		mx, _ := signed.nodes[z.origin].set(wire.TypeMX)
+		if got := signedBy(mx, k); got != c.signs {
+			t.Errorf("role %d signs: %v", c.role, got)
+		}
+		if got := k.EntryPoint(); got != c.pointed {
+			t.Errorf("role %d is pointed to: %v", c.role, got)
+		}
+	}
+	if _, err := z.Sign(signing()); err == nil {
+		t.Error("no key signed a zone")
+	}
+}
+
+func signedBy(s rrset.Set, k *Key) bool {
+	for rdata := range s.Sigs.All() {
+		if sig, err := dnssec.ReadSignature(rdata); err == nil && sig.Tag == k.Tag() {
+			return true
+		}
+	}
+	return false
+}
+
+// A revoked key says so, has another tag for it, and still signs the keys (RFC
+// 5011 §2.1).
+func TestRevokedKey(t *testing.T) {
+	z := testZone(t, "example.com")
+	spec := KeySpec{Algorithm: dnssec.Ed25519, Seed: [32]byte{1}}
+	before := newKey(t, z.origin, spec)
+	spec.Revoked = true
+	revoked := newKey(t, z.origin, spec)
+	record, err := revoked.DNSKEY()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rr, err := ds.toRR(); err != nil || rr.(*dns.DS).KeyTag != key.Tag() || rr.(*dns.DS).Digest != strings.ToLower(key.public.ToDS(dns.SHA256).Digest) {
-		t.Errorf("%v, %v", rr, err)
+	k, err := dnssec.ReadKey(record.Data)
+	if err != nil || !k.IsRevoked() || k.Tag != revoked.Tag() || k.Tag == before.Tag() {
+		t.Errorf("%+v, %v", k, err)
 	}
-	again, _ := NewKey(dnsname.MustParse("example.com"), Ed25519, [32]byte{7})
-	if again.Tag() != key.Tag() {
-		t.Error("the same seed made another key")
+	signed, err := z.Sign(signing(revoked))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := NewKey(dnsname.Root, 8, [32]byte{}); err == nil {
-		t.Error("algorithm 8 made a key")
+	if set, _ := signed.nodes[z.origin].set(wire.TypeDNSKEY); !signedBy(set, revoked) {
+		t.Error("the revoked key did not sign")
+	}
+}
+
+// Twins have their sibling's tag and are other keys.
+func TestTwins(t *testing.T) {
+	zone := dnsname.MustParse("example.com.")
+	for _, a := range []dnssec.Algorithm{dnssec.Ed25519, dnssec.RSASHA256} {
+		k := newKey(t, zone, KeySpec{Algorithm: a, Seed: [32]byte{3}})
+		twins, err := k.Twins(10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{k.public.PublicKey: true}
+		for _, twin := range twins {
+			record, err := twin.DNSKEY()
+			if err != nil {
+				t.Fatal(err)
+			}
+			read, err := dnssec.ReadKey(record.Data)
+			if err != nil || !read.Usable() || read.Tag != k.Tag() || seen[twin.public.PublicKey] || twin.EntryPoint() {
+				t.Errorf("%s: %+v, %v", a, read, err)
+			}
+			seen[twin.public.PublicKey] = true
+		}
+		if _, err := k.Twins(1000); err == nil {
+			t.Errorf("%s: a thousand twins", a)
+		}
 	}
 }

@@ -28,7 +28,9 @@ type Zone struct {
 	nodes   map[dnsname.Name]*node // empty non-terminals too
 	records []Record
 	soa     rrset.Set      // for negative answers: TTL as RFC 2308 §3 wants it
-	chain   []dnsname.Name // owners of NSEC records in canonical order, empty when unsigned
+	chain   []dnsname.Name // owners of NSEC records in canonical order, empty without
+	hashed  hashed         // NSEC3 records, which stand beside the names
+	lies    lies
 }
 
 // node is what stands at one name.
@@ -76,8 +78,13 @@ func NewZone(origin dnsname.Name, records []Record) (*Zone, error) {
 		if r.Type == wire.TypeSOA && r.Name != origin {
 			return nil, r.errorf("SOA at %s, which is not the origin %s", r.Name, origin)
 		}
+		if r.hashed() {
+			z.hashed.add(r)
+			continue
+		}
 		z.node(r.Name).add(r)
 	}
+	z.hashed.close()
 	for name, n := range z.nodes {
 		_, ns := n.set(wire.TypeNS)
 		n.cut = ns && name != origin
@@ -142,8 +149,8 @@ func (z *Zone) Serial() uint32 {
 // Records gives a copy of the records that the zone was made of, in their order.
 func (z *Zone) Records() []Record { return slices.Clone(z.records) }
 
-// Signed tells whether the zone has an NSEC chain.
-func (z *Zone) Signed() bool { return len(z.chain) > 0 }
+// Signed tells whether the zone has a chain of NSEC or NSEC3 records.
+func (z *Zone) Signed() bool { return len(z.chain) > 0 || len(z.hashed.order) > 0 }
 
 // Check looks for what a careful operator would not publish: CNAME beside other
 // data, no NS records at the origin, names below a DNAME, servers inside a

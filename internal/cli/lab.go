@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 
 	"lastgood/internal/app"
 	"lastgood/internal/config"
@@ -91,11 +92,13 @@ func runLab(ctx context.Context, e *env, o *labOptions) error {
 }
 
 // inLab makes an app resolve in the lab: its servers have documentation
-// addresses and its world a reverse tree, so neither is special there.
+// addresses and its world a reverse tree, so neither is special there, and its
+// root has a key of its own.
 func inLab(o app.Options, world *lab.Lab) app.Options {
 	cfg := *o.Config
 	cfg.Recursion.DoNotQuery = nil
 	cfg.Recursion.SpecialNames = false
+	cfg.DNSSEC.TrustAnchors = append(slices.Clone(cfg.DNSSEC.TrustAnchors), world.TrustAnchors()...)
 	cfg.Log = config.Log{Level: "warn", Format: cfg.Log.Format}
 	o.Config, o.Upstream, o.Hints = &cfg, world.Network(), world.RootHints()
 	return o

@@ -6,16 +6,18 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"lastgood/internal/authority"
 	"lastgood/internal/cache"
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 )
 
 // Options say what a Lab is to be.
 type Options struct {
-	World  *World // nil: lastgood's own
+	World  *World // nil: lastgood's own, signed when it starts
 	Seed   uint64 // of what chance there is: which datagrams are lost
 	Socket string // Unix socket where faults can be set; "": none
 }
@@ -27,6 +29,7 @@ type Lab struct {
 	network *Network
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+	anchors []string
 
 	mu     sync.Mutex
 	faults map[dnsname.Name]authority.Fault // set while it runs, by zone
@@ -35,15 +38,23 @@ type Lab struct {
 // Start opens a socket pair for every address of every server and serves until
 // ctx ends or Close is called.
 func Start(ctx context.Context, o Options) (*Lab, error) {
+	var anchors []string
 	if o.World == nil {
 		w, err := NewWorld()
 		if err != nil {
 			return nil, err
 		}
-		o.World = w
+		signed, ds, err := w.Signed(clock.New().Wall())
+		if err != nil {
+			return nil, fmt.Errorf("lab: %w", err)
+		}
+		o.World = signed
+		for _, r := range ds {
+			anchors = append(anchors, r.String())
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Lab{world: o.World, cancel: cancel, faults: map[dnsname.Name]authority.Fault{}}
+	l := &Lab{world: o.World, cancel: cancel, anchors: anchors, faults: map[dnsname.Name]authority.Fault{}}
 	if err := l.start(ctx, o); err != nil {
 		l.Close()
 		return nil, err
@@ -117,3 +128,8 @@ func (l *Lab) Network() *Network { return l.network }
 
 // RootHints lists the root's servers with their documentation addresses.
 func (l *Lab) RootHints() []cache.NameServer { return l.world.RootHints() }
+
+// TrustAnchors gives the DS records of the root in presentation form, as
+// dnssec.trust-anchors takes them; none when a World was given, who signed that has
+// them.
+func (l *Lab) TrustAnchors() []string { return slices.Clone(l.anchors) }

@@ -210,3 +210,35 @@ func leave(t *testing.T, path string) {
 	l.SetUnlinkOnClose(false)
 	l.Close()
 }
+
+// The lab that brings its own world has it signed, and says what to trust.
+func TestTrustAnchors(t *testing.T) {
+	l := start(t, lab.Options{})
+	anchors := l.TrustAnchors()
+	if len(anchors) != 1 || !strings.HasPrefix(anchors[0], ". ") || !strings.Contains(anchors[0], " IN DS ") {
+		t.Fatalf("anchors %q", anchors)
+	}
+	keys, err := resolve(t, l, ".", dns.TypeDNSKEY)
+	if err != nil || len(keys) != 2 {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	anchor, err := dns.NewRR(anchors[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, rr := range keys {
+		ds := rr.(*dns.DNSKEY).ToDS(dns.SHA256)
+		found = found || ds.KeyTag == anchor.(*dns.DS).KeyTag && strings.EqualFold(ds.Digest, anchor.(*dns.DS).Digest)
+	}
+	if !found {
+		t.Errorf("%s is of none of %v", anchors[0], keys)
+	}
+	w, err := lab.NewWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := start(t, lab.Options{World: w}); len(l.TrustAnchors()) > 0 {
+		t.Error("a world that was given has anchors")
+	}
+}

@@ -1,48 +1,98 @@
 package lab
 
 import (
-	"crypto/sha256"
+	"bufio"
+	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lastgood/internal/authority"
 	"lastgood/internal/dnsname"
 )
 
-// Signed gives the world with every zone signed, but for the exceptions and
-// those below them, valid from one time to the other; and the root's DS record,
-// the trust anchor. Each zone's key is made of its name, so that it is the same
-// every time.
-func (w *World) Signed(from, until time.Time, except ...dnsname.Name) (*World, authority.Record, error) {
-	signed := &World{Servers: w.Servers, zones: map[dnsname.Name]*authority.Zone{}}
-	ds := map[dnsname.Name][]authority.Record{} // by parent
-	var anchor authority.Record
-	zones := w.Zones()
-	slices.Reverse(zones) // canonical order backwards: children before their parents
-	for _, origin := range zones {
-		if slices.ContainsFunc(except, origin.Under) {
-			signed.zones[origin] = w.zones[origin]
+// signedFile tells which zones are signed, and how; a world need not have it.
+const signedFile = "signed.txt"
+
+// parsePlans reads the table of signed zones: zone, words of [authority.ParsePlan].
+func parsePlans(table []byte) (map[dnsname.Name]*authority.Plan, error) {
+	plans := map[dnsname.Name]*authority.Plan{}
+	lines := bufio.NewScanner(bytes.NewReader(table))
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(text)
+		if len(fields) == 0 {
 			continue
 		}
-		key, err := authority.NewKey(origin, authority.Ed25519, sha256.Sum256([]byte(origin)))
+		zone, err := dnsname.Parse(fields[0])
+		switch {
+		case err != nil:
+		case plans[zone] != nil:
+			err = fmt.Errorf("zone %s is there already", zone)
+		case len(plans) == maxServers:
+			err = fmt.Errorf("more than %d zones", maxServers)
+		}
+		if err == nil {
+			plans[zone], err = authority.ParsePlan(zone, fields[1:])
+		}
 		if err != nil {
-			return nil, anchor, err
+			return nil, fmt.Errorf("%s:%d: %w", signedFile, n, err)
 		}
-		z, err := authority.NewZone(origin, append(w.zones[origin].Records(), ds[origin]...))
-		if err != nil {
-			return nil, anchor, err
-		}
-		if signed.zones[origin], err = z.Sign(from, until, key); err != nil {
-			return nil, anchor, err
-		}
-		if anchor, err = key.DS(); err != nil { // the last one is the root's
-			return nil, anchor, err
-		}
-		parent := w.parent(origin)
-		ds[parent] = append(ds[parent], anchor)
 	}
-	return signed, anchor, nil
+	return plans, lines.Err()
 }
+
+// Signed gives the world with the zones signed that are to be, as of now; and the
+// root's DS records, the trust anchors, none when the root is not signed. The keys
+// are the same every time.
+func (w *World) Signed(now time.Time) (*World, []authority.Record, error) {
+	signed := &World{Servers: w.Servers, zones: map[dnsname.Name]*authority.Zone{}, plans: w.plans}
+	ds := map[dnsname.Name][]authority.Record{} // by zone
+	for zone, plan := range w.plans {
+		if w.zones[zone] == nil {
+			return nil, nil, fmt.Errorf("%s: there is no zone %s", signedFile, zone)
+		}
+		var err error
+		if ds[zone], err = plan.DS(); err != nil {
+			return nil, nil, err
+		}
+	}
+	for origin, z := range w.zones {
+		plan := w.plans[origin]
+		if plan == nil {
+			signed.zones[origin] = z
+			continue
+		}
+		records := z.Records()
+		for _, child := range w.SignedZones() {
+			if !child.IsRoot() && w.parent(child) == origin {
+				records = append(records, ds[child]...)
+			}
+		}
+		whole, err := authority.NewZone(origin, records)
+		if err == nil {
+			signed.zones[origin], err = plan.Sign(whole, now)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return signed, ds[dnsname.Root], nil
+}
+
+// SignedZones lists the zones that [World.Signed] signs, in canonical order.
+func (w *World) SignedZones() []dnsname.Name {
+	var names []dnsname.Name
+	for name := range w.plans {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, dnsname.Compare)
+	return names
+}
+
+// Plan is how a zone is signed, nil when it is not.
+func (w *World) Plan(zone dnsname.Name) *authority.Plan { return w.plans[zone] }
 
 // parent is the closest zone above a zone; the root's is the root.
 func (w *World) parent(origin dnsname.Name) dnsname.Name {

@@ -6,7 +6,7 @@ import "lastgood/internal/wire"
 type Suggestion struct {
 	Name  string
 	Type  wire.Type
-	Rcode wire.Rcode // what a good resolver says
+	Rcode wire.Rcode // what a good resolver says that validates
 	Shows string     // what there is to see, one line
 }
 
@@ -56,4 +56,7 @@ var suggestions = [...]Suggestion{
 	{"www.lame.example.net.", wire.TypeA, wire.RcodeRefused, "delegated to servers that know nothing of it"},
 	{"www.selfish.example.org.", wire.TypeA, wire.RcodeServFail, "a server that refers to itself"},
 	{"www.notcp.example.org.", wire.TypeA, wire.RcodeServFail, "TC over UDP, and TCP refused"},
+
+	{"www.corp.example.", wire.TypeA, wire.RcodeNoError, "an unsigned zone below a signed one"},
+	{"www.expired.example.org.", wire.TypeA, wire.RcodeServFail, "signatures that expired: EDE 7, and with +cd an answer"},
 }

@@ -34,6 +34,7 @@ const (
 type World struct {
 	Servers []Server
 	zones   map[dnsname.Name]*authority.Zone
+	plans   map[dnsname.Name]*authority.Plan // of the zones that are to be signed
 }
 
 // Server is one machine of a World.
@@ -59,8 +60,9 @@ func NewWorld() (*World, error) {
 	return Load(files)
 }
 
-// Load reads a world: servers.txt, and for each zone that it names a file such
-// as example.com.zone; the root's is root.zone. Errors begin with file:line.
+// Load reads a world: servers.txt, for each zone that it names a file such as
+// example.com.zone (the root's is root.zone), and perhaps signed.txt. Errors begin
+// with file:line.
 func Load(files fs.FS) (*World, error) {
 	table, err := fs.ReadFile(files, serversFile)
 	if err != nil {
@@ -84,6 +86,16 @@ func Load(files fs.FS) (*World, error) {
 	}
 	if w.zones[dnsname.Root] == nil {
 		return nil, fmt.Errorf("%s: no server serves the root", serversFile)
+	}
+	table, err = fs.ReadFile(files, signedFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return w, nil
+	case err != nil:
+		return nil, err
+	}
+	if w.plans, err = parsePlans(table); err != nil {
+		return nil, err
 	}
 	return w, nil
 }

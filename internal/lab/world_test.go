@@ -10,6 +10,8 @@ import (
 
 	"lastgood/internal/authority"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
+	"lastgood/internal/ede"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -149,31 +151,122 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 	}
 }
 
+// setIn gives a set of a zone's records with its signatures.
+func setIn(z *authority.Zone, name dnsname.Name, t wire.Type) *rrset.Set {
+	s := &rrset.Set{Name: name, Type: t}
+	for _, r := range z.Records() {
+		if r.Name != name {
+			continue
+		}
+		sig, err := dnssec.ReadSignature(r.Data)
+		switch {
+		case r.Type == t:
+			s.Add(r.TTL, r.Data)
+		case r.Type == wire.TypeRRSIG && err == nil && sig.Covered == t:
+			s.Sigs = s.Sigs.Append(r.Data)
+		}
+	}
+	return s
+}
+
+// trusted gives the keys of a signed zone: those of the set that is signed by one
+// that the DS records point to, which the keys of the zone above signed.
+func trusted(t *testing.T, w *World, zone dnsname.Name, anchors []authority.Record, now time.Time) (*dnssec.Verifier, *ede.Error) {
+	t.Helper()
+	policy := &dnssec.Policy{Iterations: 50, Refused: 500}
+	budget := dnssec.NewBudget(dnssec.Limits{Signatures: 1000, PerSet: 8, PerTag: 4, Keys: 8, Hashes: 1000})
+	pointers := &rrset.Set{Name: zone, Type: wire.TypeDS}
+	if zone.IsRoot() {
+		for _, r := range anchors {
+			pointers.Add(r.TTL, r.Data)
+		}
+	} else {
+		above, err := trusted(t, w, w.parent(zone), anchors, now)
+		if err != nil {
+			return nil, err
+		}
+		pointers = setIn(w.Zone(above.Zone), zone, wire.TypeDS)
+		if _, err := above.Verify(pointers); err != nil {
+			return nil, err
+		}
+	}
+	set := setIn(w.Zone(zone), zone, wire.TypeDNSKEY)
+	v := &dnssec.Verifier{Zone: zone, Keys: dnssec.ReadKeys(set, budget), Now: now, Policy: policy, Budget: budget}
+	entry := *v
+	entry.Keys = slices.DeleteFunc(slices.Clone(v.Keys), func(k *dnssec.Key) bool {
+		return !slices.ContainsFunc(dnssec.ReadAllDS(pointers, policy), func(d dnssec.DS) bool { return d.Matches(zone, k) })
+	})
+	_, err := entry.Verify(set)
+	return v, err
+}
+
+// From the trust anchor a chain leads to every signed zone, and all of its sets
+// validate; the broken one breaks where it should.
 func TestSignedWorld(t *testing.T) {
-	except := dnsname.MustParse("example.org.")
-	signed, anchor, err := newWorld(t).Signed(time.Unix(0, 0), time.Unix(1e9, 0), except)
+	now := time.Unix(1_800_000_000, 0)
+	signed, anchors, err := newWorld(t).Signed(now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !anchor.Name.IsRoot() || anchor.Type != wire.TypeDS {
-		t.Errorf("anchor %v", anchor)
+	if len(anchors) != 1 || !anchors[0].Name.IsRoot() || anchors[0].Type != wire.TypeDS {
+		t.Errorf("anchors %v", anchors)
+	}
+	list := signed.SignedZones()
+	if len(list) < 25 || len(list) == len(signed.Zones()) {
+		t.Errorf("%d of %d zones are signed", len(list), len(signed.Zones()))
 	}
 	for _, origin := range signed.Zones() {
 		z := signed.Zone(origin)
-		if want := !origin.Under(except); z.Signed() != want {
+		if want := slices.Contains(list, origin); z.Signed() != want || (signed.Plan(origin) != nil) != want {
 			t.Errorf("%s signed: %v", origin, z.Signed())
 		}
-		if origin.IsRoot() {
+		if !z.Signed() {
+			if n := setIn(signed.Zone(signed.parent(origin)), origin, wire.TypeDS).Data.Len(); n > 0 {
+				t.Errorf("%s is not signed and has %d DS records", origin, n)
+			}
 			continue
 		}
-		ds := 0
-		for _, r := range signed.Zone(signed.parent(origin)).Records() {
-			if r.Name == origin && r.Type == wire.TypeDS {
-				ds++
+		v, failed := trusted(t, signed, origin, anchors, now)
+		if origin.String() == "expired.example.org." {
+			if failed == nil || failed.Code != ede.SignatureExpired {
+				t.Errorf("%s: %v", origin, failed)
+			}
+			continue
+		}
+		if failed != nil {
+			t.Errorf("%s: %v", origin, failed)
+			continue
+		}
+		for _, typ := range []wire.Type{wire.TypeSOA, wire.TypeNS} {
+			if _, failed := v.Verify(setIn(z, origin, typ)); failed != nil {
+				t.Errorf("%s %s: %v", origin, typ, failed)
 			}
 		}
-		if want := map[bool]int{true: 1}[z.Signed()]; ds != want {
-			t.Errorf("%s has %d DS records", origin, ds)
+	}
+	if z := newWorld(t).Zone(dnsname.Root); z.Signed() {
+		t.Error("the world itself is signed")
+	}
+}
+
+func TestPlanErrorsSayWhere(t *testing.T) {
+	const table = "ns.example. 192.0.2.1 10ms .\n"
+	for text, want := range map[string]string{
+		"":                          "",
+		". nsec3=0":                 "",
+		"# zones\n. wrong=dance":    "signed.txt:2: wrong=dance: unknown way",
+		".\n.":                      "signed.txt:2: zone . is there already",
+		"a..b":                      "signed.txt:1: ",
+		"example. algorithm=13":     "signed.txt: there is no zone example.",
+		". algorithm=12 keys=csk1 ": "key of .: algorithm 12 is not supported",
+	} {
+		w, err := Load(fstest.MapFS{
+			"servers.txt": {Data: []byte(table)}, "root.zone": {Data: []byte("@ SOA a b 1 2 3 4 5\n@ NS ns.example.\n")}, "signed.txt": {Data: []byte(text)},
+		})
+		if err == nil {
+			_, _, err = w.Signed(time.Unix(1e9, 0))
+		}
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
 }

@@ -293,6 +293,21 @@ func (m *model) checkCut(t *testing.T, at string, name dnsname.Name, c Cut, p Pr
 	}
 }
 
+// An empty non-terminal above delegations that were all opted out has no record: what
+// is said of it is insecure, and neither proven nor bogus.
+func TestOptedOutNonTerminal(t *testing.T) {
+	zone, cut := dnsname.MustParse("z.example."), dnsname.MustParse("b.a.z.example.")
+	m := &model{zone, map[dnsname.Name][]wire.Type{zone: {wire.TypeSOA, wire.TypeNS}, cut: {wire.TypeNS}}}
+	for optOut, want := range map[bool]Proof{true: OptOut, false: Proven} {
+		d := NewDenial(zone, m.nsec3s(0, nil, optOut), lenient, NewBudget(ample))
+		for _, typ := range []wire.Type{wire.TypeA, wire.TypeDS} {
+			if p, err := d.NoData(cut.Parent(), typ); p != want || err != nil {
+				t.Errorf("opt-out %v: %v: %v, %v", optOut, typ, p, err)
+			}
+		}
+	}
+}
+
 // More iterations than the policy allows prove nothing, and far more not even that
 // (RFC 9276 §3.2).
 func TestIterations(t *testing.T) {

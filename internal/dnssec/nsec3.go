@@ -166,8 +166,10 @@ func (c *chain3) noData(name dnsname.Name, t wire.Type) Proof {
 	switch {
 	case next == nil:
 		return Unproven
-	case t == wire.TypeDS && next.optOut:
-		return OptOut // RFC 5155 §8.6
+	case next.optOut:
+		// An unsigned delegation (RFC 5155 §8.6), or an empty non-terminal above such
+		// ones only, which needs no record of its own either.
+		return OptOut
 	}
 	if r := c.matching(wildcard(closest)); r != nil && r.types.denies(t, false) {
 		return next.proof()

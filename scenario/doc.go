@@ -63,6 +63,18 @@
 //	    at the number in the question's first label, raw= stands behind the true
 //	    id, tail= behind the true question as one answer record.
 //	zone ZONE FILE|none [SERVER]   replace the data of a zone now; no delegation is made up
+//	sign ZONE [WORD…]|none         the zone is signed from now on, and anew whenever its data
+//	                               change, as the words say (see below); or no longer. The
+//	                               zone above gets DS records the first time, later when a
+//	                               word begins with ds=
+//	ds ZONE WORD…|none             the DS records in the zone above, of the keys of the words
+//	break ZONE WORD[:NAME[:TYPE]]… [at=SERVER]
+//	                               signatures or denials go wrong (authority.BreakWords), of one
+//	                               name or all, at one server or all
+//	mend ZONE                      all that ends; the zone is signed anew
+//	anchor ZONE [dnskey] [WORD…]   the resolver trusts the keys of the zone, which is signed
+//	                               already, or those of the words: dnssec.trust-anchors has
+//	                               their DS records, or the keys themselves
 //	flush NAME TYPE|all COUNT      take so many entries out of the cache
 //	restart [kill]                 stop the app, or kill it, and start it again
 //	suspend D                      the resolver's machine sleeps for so long, at once: its
@@ -76,6 +88,22 @@
 //	closed ID D..D                 wait until the resolver closes it, after so long
 //	replies ID NAME…               the order in which replies came on it so far
 //
+// The words of sign are those of authority.ParsePlan; none for an Ed25519 key and NSEC:
+//
+//	algorithm=15[,N…]              each key in each of these algorithms: 5 7 8 10 13 14 15
+//	keys=csk1[,KIND+N…]            csk signs everything, ksk the keys, zsk the rest; standby is
+//	                               published only, hidden signs only; ksk1-revoked
+//	twins=N                        so many keys with the tag of the first
+//	nsec3=ITERATIONS[:SALT]        NSEC3 in place of NSEC
+//	opt-out                        that leaves unsigned delegations out
+//	valid=90d                      so long from now; the signatures begin an hour before
+//	ds=2[,DIGEST…]|none|wrong      the DS records
+//	wrong=WORD[:NAME[:TYPE]]       broken from the beginning
+//
+// Signatures are made at the servers' time: what happens to the resolver's clock is
+// nothing to them. Without an anchor nothing is validated, unless the configuration
+// says so.
+//
 // Options of ask and flood: tcp, norec, do, cd, ad, noedns, size=1232, version=0,
 // class=IN, opcode=QUERY, id=N, from=ADDR, conn=ID, nsid, keepalive, cookie
 // (or cookie=HEX), timeout=30s.
@@ -87,7 +115,8 @@
 //
 //	rcode NOERROR
 //	no-reply
-//	answer NAME TTL TYPE DATA      all of the answer section, in order; TTL may be * or a range
+//	answer NAME TTL TYPE DATA      all of the answer section, in order; TTL may be * or a range,
+//	                               DATA may be *
 //	answer none
 //	authority …, additional …      likewise (OPT aside)
 //	ttl 60                         the least of the answer section, else the SOA record's

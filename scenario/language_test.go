@@ -1,9 +1,18 @@
 package scenario
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"lastgood/internal/authority"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
+	"lastgood/internal/rrset"
+	"lastgood/internal/wire"
 )
 
 // zones is a world for scripts that are tests of the language.
@@ -93,6 +102,19 @@ func TestFailuresNameTheirLine(t *testing.T) {
 		{oneServer + "config cache.sizes=1\nask www.example. A\n", "f:4: lastgood.yaml:2: "},
 		{oneServer + "ask www.example. A &\n  rcode NXDOMAIN\nafter 1s\n", "f:4: want rcode NXDOMAIN"},
 		{oneServer + "flood 3 www.example. A\n  rcode NXDOMAIN\n", "f:4: want rcode NXDOMAIN"},
+		{ask + "  answer www.example. 60 AAAA *\n  answer www.example. 60 A *\n", "f:4: want www.example. 60 AAAA *, got"},
+		{oneServer + "sign\n", "f:3: want: sign ZONE [WORD…]|none"},
+		{oneServer + "sign other.\n", "f:3: nobody serves other."},
+		{oneServer + "sign example. alg=1\n", "f:3: alg=1: unknown; known are algorithm"},
+		{oneServer + "sign example. algorithm=12\n", "f:3: key of example.: algorithm 12 is not supported"},
+		{oneServer + "ds example.\n", "f:3: want: ds ZONE WORD…|none"},
+		{oneServer + "ds . none\n", "f:3: nothing is above the root"},
+		{oneServer + "break example. expired\n", "f:3: example. is not signed"},
+		{oneServer + "sign example.\nbreak example. at=ns1.example.\n", "f:4: want: break ZONE WORD"},
+		{oneServer + "sign example.\nbreak example. expired at=ns2.example.\n", "f:4: no server is called ns2.example."},
+		{oneServer + "sign example.\nbreak example. dance\n", "f:4: wrong=dance: unknown way to break a zone"},
+		{oneServer + "mend\n", "f:3: want: mend ZONE"},
+		{ask + "anchor .\n", "f:4: the app runs already"},
 		{oneServer + "reply ns1.example. www.example. A\n  answer www.example. 60\nask www.example. A\n", "f:4: want NAME TTL TYPE DATA"},
 	} {
 		t.Run("", func(t *testing.T) {
@@ -138,4 +160,119 @@ func TestChained(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// signedRoot begins a world that is signed from the root down.
+const signedRoot = oneServer + "sign .\nsign example. algorithm=13 nsec3=1:ab\nanchor .\n"
+
+// signedBriefly is signed for two hours.
+const signedBriefly = oneServer + "sign . valid=2h\nsign example. valid=2h\nanchor .\n"
+
+// TestSigning sees what the statements about signatures do to the zones, from the
+// resolver's anchor down, at the script's end.
+func TestSigning(t *testing.T) {
+	const ask = "ask www.example. A\n"
+	for _, c := range []struct {
+		script, want string
+		anchors      int
+	}{
+		{signedRoot + ask, "DS DNSKEY A", 1},
+		{signedBriefly + ask + "after 3h\n", "7", 1},
+		{signedBriefly + ask + "after 1h\nmend .\nmend example.\nafter 90m\n", "DS DNSKEY A", 1},
+		{signedBriefly + ask + "after 1h\nmend .\nafter 90m\n", "DS 7", 1},
+		{signedRoot + "sign . keys=csk2\n" + ask, "9", 1},
+		{signedRoot + "sign . keys=csk1,csk2\n" + ask, "DS DNSKEY A", 1},
+		{signedRoot + ask + "sign example. algorithm=13 keys=csk2\n", "DS 9", 1},
+		{signedRoot + ask + "sign example. algorithm=13 keys=csk2 ds=2\n", "DS DNSKEY A", 1},
+		{signedRoot + ask + "sign example. none\n", "DS 10", 1},
+		{signedRoot + ask + "ds example. algorithm=13 ds=wrong\n", "DS 9", 1},
+		{signedRoot + ask + "ds example. none\n", "no DS", 1},
+		{signedRoot + ask + "ds example. none\nds example. algorithm=13\n", "DS DNSKEY A", 1},
+		{signedRoot + ask + "break example. expired:www.example.:A\n", "DS DNSKEY 7", 1},
+		{signedRoot + ask + "break example. forged\nmend example.\n", "DS DNSKEY A", 1},
+		{signedRoot + ask + "break example. stripped:*:DNSKEY at=ns1.example.\n", "DS 10", 1},
+		{signedRoot + ask + "break . expired:example.:DS\nzone example. example.zone\n", "7", 1},
+		{oneServer + "sign . wrong=not-yet:example.:DS\nsign example.\nanchor . dnskey\nanchor example. keys=csk1,csk2\n" + ask, "8", 3},
+	} {
+		t.Run("", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, err := parse("f", []byte(c.script+zones))
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, err := play(t, s, 1, false)
+				if err != nil {
+					t.Fatalf("%s: %v", c.script, err)
+				}
+				if got := strings.Join(followed(t, w), " "); got != c.want || len(w.anchors) != c.anchors {
+					t.Errorf("%s\n got %s with %d anchors\nwant %s with %d", c.script, got, len(w.anchors), c.want, c.anchors)
+				}
+			})
+		})
+	}
+}
+
+// followed follows the chain of trust from the root's first key set to
+// www.example. and tells what validated, and at the end the code of what did not.
+func followed(t *testing.T, w *world) (found []string) {
+	t.Helper()
+	policy := &dnssec.Policy{Iterations: 50, Refused: 500}
+	budget := dnssec.NewBudget(dnssec.Limits{Signatures: 100, PerSet: 8, PerTag: 4, Keys: 8, Hashes: 100})
+	set := func(server int, zone, name string, typ wire.Type) *rrset.Set {
+		s := &rrset.Set{Name: dnsname.MustParse(name), Type: typ}
+		for _, r := range w.servers[server].Zone(dnsname.MustParse(zone)).Records() {
+			if r.Name != s.Name {
+				continue
+			}
+			sig, err := dnssec.ReadSignature(r.Data)
+			switch {
+			case r.Type == typ:
+				s.Add(r.TTL, r.Data)
+			case r.Type == wire.TypeRRSIG && err == nil && sig.Covered == typ:
+				s.Sigs = s.Sigs.Append(r.Data)
+			}
+		}
+		return s
+	}
+	verify := func(zone string, keys []*dnssec.Key, s *rrset.Set) bool {
+		v := dnssec.Verifier{Zone: dnsname.MustParse(zone), Keys: keys, Now: time.Now(), Policy: policy, Budget: budget}
+		if _, err := v.Verify(s); err != nil {
+			found = append(found, fmt.Sprint(uint16(err.Code)))
+			return false
+		}
+		return true
+	}
+	pointed := func(zone string, ds, keys *rrset.Set) []*dnssec.Key {
+		return slices.DeleteFunc(dnssec.ReadKeys(keys, budget), func(k *dnssec.Key) bool {
+			return !slices.ContainsFunc(dnssec.ReadAllDS(ds, policy), func(d dnssec.DS) bool { return d.Matches(dnsname.MustParse(zone), k) })
+		})
+	}
+	anchor, err := authority.ParseRecords(dnsname.Root, w.anchors[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted, keys := &rrset.Set{Type: wire.TypeDS}, set(1, ".", ".", wire.TypeDNSKEY)
+	trusted.Add(1, anchor[0].Data)
+	top := dnssec.ReadKeys(keys, budget)
+	if anchor[0].Type == wire.TypeDS {
+		top = pointed(".", trusted, keys)
+	}
+	if !verify(".", top, keys) {
+		return found
+	}
+	ds := set(1, ".", "example.", wire.TypeDS)
+	if ds.Empty() {
+		return append(found, "no DS")
+	}
+	if !verify(".", dnssec.ReadKeys(keys, budget), ds) {
+		return found
+	}
+	keys = set(0, "example.", "example.", wire.TypeDNSKEY)
+	if found = append(found, "DS"); !verify("example.", pointed("example.", ds, keys), keys) {
+		return found
+	}
+	if found = append(found, "DNSKEY"); verify("example.", dnssec.ReadKeys(keys, budget), set(0, "example.", "www.example.", wire.TypeA)) {
+		found = append(found, "A")
+	}
+	return found
 }

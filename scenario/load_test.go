@@ -106,6 +106,7 @@ func newRig(t testing.TB, seed uint64, settings string, members ...member) *rig 
 		t.Fatal(err)
 	}
 	cfg.Listen = []config.Endpoint{{Scheme: "dns", Addr: netip.AddrPortFrom(resolver4, 53)}}
+	cfg.DNSSEC.Validation = false // its world is not signed
 	g.app, err = app.New(app.Options{
 		Config: cfg, Log: slog.New(slog.DiscardHandler), Upstream: g.host, Listen: g.host, Seed: seed, Events: g.event,
 		Hints: []cache.NameServer{{Name: dnsname.MustParse("a.root."), Addrs: []netip.Addr{netip.MustParseAddr(rootServer[1])}}},

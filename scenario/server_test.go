@@ -19,7 +19,8 @@ type server struct {
 	w               *world
 	name            string
 	addrs           []netip.Addr
-	zones           map[dnsname.Name]string // the file of each
+	zones           map[dnsname.Name]string          // the file of each
+	plain           map[dnsname.Name]*authority.Zone // what it holds of each, not signed
 	link            simnet.Link
 	noHint          bool
 	tls             *identity // nil: none
@@ -34,7 +35,7 @@ func (w *world) addServer(words []string) error {
 	if len(words) < 2 {
 		return fmt.Errorf("server NAME ADDR[,ADDR] [ZONE[=FILE]…] [option…]")
 	}
-	s := &server{w: w, name: words[0], zones: map[dnsname.Name]string{}}
+	s := &server{w: w, name: words[0], zones: map[dnsname.Name]string{}, plain: map[dnsname.Name]*authority.Zone{}}
 	if _, err := dnsname.Parse(s.name); err != nil {
 		return err
 	}
@@ -86,11 +87,13 @@ func (s *server) start() error {
 	s.Server = s.w.sim.Add(s.name, texts...)
 	s.w.net.SetLinks(s.w.host, s.Host(), s.link)
 	for zone, file := range s.zones {
-		z, err := s.w.load(zone, file, true)
-		if err != nil {
+		var err error
+		if s.plain[zone], err = s.w.load(zone, file, true); err != nil {
 			return err
 		}
-		s.SetZone(z)
+		if err := s.publish(zone); err != nil {
+			return err
+		}
 	}
 	s.Always(s.react)
 	if s.tls != nil {

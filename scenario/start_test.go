@@ -78,6 +78,10 @@ func (w *world) configure() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.DNSSEC.TrustAnchors = append(c.DNSSEC.TrustAnchors, w.anchors...)
+	if !strings.Contains(text, "validation:") { // a world without anchors is not signed
+		c.DNSSEC.Validation = len(w.anchors) > 0
+	}
 	d := config.Default()
 	if reflect.DeepEqual(c.Listen, d.Listen) {
 		c.Listen = nil

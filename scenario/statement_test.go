@@ -49,6 +49,11 @@ var statements = map[string]statement{ // constant in effect
 	"fault":     {noBlock, true, (*world).doFault},
 	"reply":     {replyBlock, true, (*world).doReply},
 	"zone":      {noBlock, true, (*world).doZone},
+	"sign":      {noBlock, false, (*world).doSign},
+	"ds":        {noBlock, false, (*world).doDS},
+	"break":     {noBlock, false, (*world).doBreak},
+	"mend":      {noBlock, false, (*world).doMend},
+	"anchor":    {noBlock, false, (*world).doAnchor},
 	"flush":     {noBlock, true, (*world).doFlush},
 	"restart":   {noBlock, true, (*world).doRestart},
 	"suspend":   {noBlock, true, (*world).doSuspend},
@@ -302,13 +307,15 @@ func (w *world) doZone(st *step) error {
 	for _, s := range list {
 		if st.words[1] == "none" {
 			s.RemoveZone(zone)
+			delete(s.plain, zone)
 			continue
 		}
-		z, err := w.load(zone, st.words[1], false)
-		if err != nil {
+		if s.plain[zone], err = w.load(zone, st.words[1], false); err != nil {
 			return err
 		}
-		s.SetZone(z)
+		if err := s.publish(zone); err != nil {
+			return err
+		}
 	}
 	return nil
 }

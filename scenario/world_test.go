@@ -48,9 +48,12 @@ type world struct {
 	clients map[netip.Addr]*simnet.Host
 	hints   []cache.NameServer
 	config  []string    // KEY=VALUE
+	anchors []string    // records that the resolver trusts
 	app     *app.App    // nil before the first question
 	shift   clock.Shift // of the resolver's machine
 	state   string      // the app's directory, "$STATE" in the configuration; outlives it
+
+	signings map[dnsname.Name]*signing
 
 	conns   map[string]*conn
 	pending []*pending
@@ -76,6 +79,7 @@ func play(t testing.TB, s *script, seed uint64, bite bool) (w *world, err error)
 	w = &world{
 		script: s, seed: seed, bite: bite, began: time.Now(), nextID: 1000,
 		clients: map[netip.Addr]*simnet.Host{}, conns: map[string]*conn{}, state: t.TempDir(),
+		signings: map[dnsname.Name]*signing{},
 	}
 	w.net = simnet.New(simnet.Options{Seed: seed, Queue: 1 << 15})
 	w.sim = simauth.New(t, w.net)

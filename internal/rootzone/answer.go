@@ -132,13 +132,21 @@ func (w *writer) refer(n node) {
 	w.glue(ns, func(host dnsname.Name) bool { return !host.Under(n.name) })
 }
 
+// rootWildcard is what nearly all denials are about: to make it takes memory.
+const rootWildcard = dnsname.Name("\x01*\x00")
+
 // noName answers that the name does not exist, nor a wildcard below the closest
 // encloser (RFC 4035 §3.1.3.2).
 func (w *writer) noName(encloser dnsname.Name) {
 	w.header(wire.RcodeNXDomain, true)
 	w.soa()
 	first := w.proof(w.query.Name)
-	if wildcard, err := encloser.Prepend("*"); err == nil && w.query.DO && w.zone.covering(wildcard) != first {
+	wildcard, fits := rootWildcard, true
+	if !encloser.IsRoot() {
+		w, err := encloser.Prepend("*")
+		wildcard, fits = w, err == nil
+	}
+	if fits && w.query.DO && w.zone.covering(wildcard) != first {
 		w.proof(wildcard)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"lastgood/internal/resolver"
 	"lastgood/internal/stale"
 	"lastgood/internal/upstream"
+	"lastgood/internal/validator"
 )
 
 // Options of an App. Only Config and Log are required.
@@ -66,8 +67,9 @@ type App struct {
 	counts    eventCounts
 	token     string // of the control address
 
-	tlsRoots map[dnsname.Name]*x509.CertPool // of forward zones that have their own
-	stale    *stale.Rules                    // the policies of all names
+	validator *validator.Validator            // nil: nothing is validated
+	tlsRoots  map[dnsname.Name]*x509.CertPool // of forward zones that have their own
+	stale     *stale.Rules                    // the policies of all names
 
 	ready  atomic.Bool
 	failed chan error

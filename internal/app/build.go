@@ -45,6 +45,9 @@ func (a *App) build() error {
 	if a.tlsRoots, err = tlsRoots(a.o.Config); err != nil {
 		return err
 	}
+	if a.validator, err = a.validation(); err != nil {
+		return err
+	}
 	a.stale = staleRules(a.o.Config)
 	seed := a.o.Seed
 	if seed == 0 {
@@ -82,7 +85,7 @@ func (a *App) upstreamOptions(events event.Sink) upstream.Options {
 	return upstream.Options{
 		Network: a.o.Upstream, Clock: a.clock, Infra: a.infra, UDPSize: int(c.Limits.UDPSize),
 		CaseRandomisation: c.Recursion.CaseRandomisation, Cookies: true, DoNotQuery: c.Recursion.DoNotQuery, Configured: configured(c), Events: events,
-		MaxSockets: upstreamSockets, TLSRoots: a.tlsRoots,
+		MaxSockets: upstreamSockets, TLSRoots: a.tlsRoots, DNSSEC: a.validator != nil,
 	}
 }
 
@@ -92,7 +95,7 @@ func (a *App) iteratorOptions(events event.Sink, flights iterator.Flights, hints
 	return iterator.Options{
 		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Flights: flights, Clock: a.clock,
 		Rand: mathrand.New(mathrand.NewPCG(seed, 2)), Events: events,
-		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), IPv4: rec.IPv4, IPv6: rec.IPv6,
+		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), DNSSEC: a.validator != nil, IPv4: rec.IPv4, IPv6: rec.IPv6,
 		Allowed:   func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
 		AnswerTTL: func(name dnsname.Name) uint32 { return a.stale.For(name).TTL(math.MaxUint32) },
 		Limits: iterator.Limits{
@@ -157,7 +160,7 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 		}
 	}
 	kept := cachedZones(c)
-	return resolver.Options{
+	o := resolver.Options{
 		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Health: a.infra, Events: events,
 		Stale: a.stale, NeverStale: neverStale(c), ErrorText: c.Stale.ErrorText, Prefetch: c.Recursion.Prefetch,
 		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries,
@@ -169,6 +172,10 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 		Uncached: func(name dnsname.Name) bool { return uncached(kept, name) },
 		Panicked: a.panicked,
 	}
+	if a.validator != nil {
+		o.Validator, o.Work = a.validator, validationWork
+	}
+	return o
 }
 
 // localKinds are the types of local zones as the configuration calls them.

@@ -69,7 +69,6 @@ func TestMessages(t *testing.T) {
 		{`dnssec: {trust-anchors: ["example. DNSKEY 257 3 8 ?!"]}`, `f:1: dnssec.trust-anchors: "example. DNSKEY 257 3 8 ?!" is no DNSKEY record: flags, protocol, algorithm, key in base64; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		{`dnssec: {trust-anchors: ["example. A 192.0.2.1 1 1 1"]}`, `f:1: dnssec.trust-anchors: "example. A 192.0.2.1 1 1 1" is neither a DS nor a DNSKEY record; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		// What is known but not built.
-		{"dnssec: {validation: true}", `f:1: dnssec.validation: true is not in this version; write false`},
 		{"recursion: {prefetch: on}", `f:1: recursion.prefetch: "on" is neither true nor false; write true`},
 		{"cache: {snapshot: on}", `f:1: cache.snapshot: "on" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
 		{"cache: {snapshot: state/cache}", `f:1: cache.snapshot: "state/cache" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
@@ -78,7 +77,6 @@ func TestMessages(t *testing.T) {
 		{"root-zone: {mode: mirror}", `f:1: root-zone.mode: "mirror" is not in this version; write hints`},
 		{"root-zone: {mode: local}", `f:1: root-zone.mode: "local" is not allowed; write hints (mirror: not in this version)`},
 		{"root-zone: {sources: [a]}", `f:1: root-zone.sources: not in this version; delete it`},
-		{`dnssec: {negative-trust-anchors: [{zone: "a."}]}`, `f:1: dnssec.negative-trust-anchors: not in this version; delete it`},
 		{`listen: ["tls://192.0.2.1"]`, `f:1: listen: tls:// is not in this version; write dns://`},
 		{`listen: ["xdp://eth0"]`, `f:1: listen: xdp:// is not in this version; write dns://`},
 		{`forward: [{zone: a., to: ["https://192.0.2.1#a.example"]}]`, `f:1: forward[].to: https:// is not in this version; write dns:// or tcp:// or tls://`},

@@ -222,7 +222,7 @@ var tableRoot = []Option{
 
 var tableDNSSEC = []Option{
 	{
-		Key: "dnssec.validation", Default: `false`, Later: []string{"true"},
+		Key: "dnssec.validation", Default: `false`,
 		RFC:   "RFC 4035",
 		Help:  "Whether answers are validated. The keys below are checked but have no effect while this is false.",
 		field: in(func(c *Config) *bool { return &c.DNSSEC.Validation }),
@@ -250,7 +250,7 @@ var tableDNSSEC = []Option{
 		field:    in(func(c *Config) *[]dnsname.Name { return &c.DNSSEC.Insecure }),
 	},
 	{
-		Key: "dnssec.negative-trust-anchors", Default: `[]`, NotYet: true,
+		Key: "dnssec.negative-trust-anchors", Default: `[]`,
 		RFC:   "RFC 7646",
 		Help:  "Broken zones that are not validated for a while.",
 		field: in(func(c *Config) *[]NegativeTrustAnchor { return &c.DNSSEC.NegativeTrustAnchors }),

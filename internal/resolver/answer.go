@@ -19,6 +19,7 @@ type Answer struct {
 	At     clock.Mono   // the moment that the TTLs are told for
 	DO     bool         // with signatures and proofs
 	Stale  bool         // a hop is past its TTL (RFC 8767)
+	AD     bool         // all of it is authentic, and the client wants to be told
 }
 
 // Hop is one step of a chain: an entry, and for a DNAME the alias that it
@@ -62,7 +63,7 @@ func (a *Answer) ttl(h *Hop) uint32 {
 // Write adds the answer's records behind the question that stands in b: whole
 // RRsets only.
 func (a *Answer) Write(b *wire.Builder) Outcome {
-	o := Outcome{Rcode: a.Rcode, AA: a.Local}
+	o := Outcome{Rcode: a.Rcode, AA: a.Local, AD: a.AD}
 	for i := range a.Chain {
 		if !a.writeHop(b, i) {
 			o.Truncated = true

@@ -352,6 +352,8 @@ func (a *attempt) why() event.StaleReason {
 	return event.StaleTimeout
 }
 
-func (t *trail) key() flightKey { return flightKey{t.name, t.q.Type} }
+func (t *trail) key() flightKey {
+	return flightKey{name: t.name, typ: t.q.Type, raw: t.job.raw && t.r.validator != nil}
+}
 
 func (t *trail) question() cache.Question { return cache.Question{Name: t.name, Type: t.q.Type} }

@@ -3,6 +3,7 @@ package resolver
 import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
@@ -20,7 +21,7 @@ func (r *Resolver) behind(key flightKey, cut dnsname.Name, seen uint64) {
 // launch starts a flight that nobody waits for, with a budget of its own. False:
 // it did not start.
 func (r *Resolver) launch(key flightKey, j job) bool {
-	j.alone, j.budget = true, iterator.NewBudget(r.queries, r.bytes)
+	j.alone, j.budget, j.work = true, iterator.NewBudget(r.queries, r.bytes), dnssec.NewBudget(r.work)
 	f, fresh, _ := r.flights.board(key, j, r.clock.Now())
 	if !fresh {
 		return false

@@ -3,6 +3,7 @@ package resolver
 import (
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -17,7 +18,7 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		return Outcome{}, false
 	}
 	mark := b.Mark()
-	name, fits := q.Name, true
+	name, fits, secure := q.Name, true, q.AD || q.DO
 	for range r.cnameHops + 1 {
 		if own, ok := r.local.find(name, q.Type); ok {
 			if name == q.Name {
@@ -26,9 +27,10 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 			break // an alias leads to it
 		}
 		hit, ok := r.cache.Lookup(reader, q.Arrival, name, q.Type)
-		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type) {
+		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type) || !r.takes(hit.Security(), false) {
 			break
 		}
+		secure = secure && hit.Security() == rrset.Secure
 		last := hit.Kind() != cache.Data || hit.Type() == q.Type
 		if !last && q.DO && hit.ProofLen() > 0 {
 			break // an alias made of a wildcard: its proof goes behind the whole chain
@@ -41,7 +43,7 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		}
 		fits = fits && writeHit(b, name, &hit, q)
 		if last {
-			return Outcome{Rcode: rcodeOf(hit.Kind()), Truncated: !fits}, true
+			return Outcome{Rcode: rcodeOf(hit.Kind()), AD: secure, Truncated: !fits}, true
 		}
 		n := target(reader.Alias[:], &hit)
 		if n == 0 {

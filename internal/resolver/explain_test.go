@@ -80,7 +80,7 @@ func situations() map[string]explained {
 			old(r)
 			r.flights.ramps.begin(r.clock.Now(), name("example."), "")
 			for i := range rampFirst {
-				r.flights.ramps.admit(r.clock.Now(), name("example."), flightKey{name("other.example."), wire.Type(i)})
+				r.flights.ramps.admit(r.clock.Now(), name("example."), flightKey{name: name("other.example."), typ: wire.Type(i)})
 			}
 		}},
 		"stale alias of something fresh": {outcome: "stale", wait: 500 * ms, hops: "stale wait, fresh serve", before: func(r *Resolver, _ *scripted) {

@@ -11,10 +11,12 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/iterator"
 	"lastgood/internal/stale"
+	"lastgood/internal/validator"
 	"lastgood/internal/wire"
 )
 
@@ -22,6 +24,7 @@ import (
 type flightKey struct {
 	name dnsname.Name
 	typ  wire.Type
+	raw  bool // not to be validated: a name server's address
 }
 
 // flight is one resolution that any number of clients and other flights wait
@@ -34,6 +37,8 @@ type flight struct {
 	alone   bool  // nobody waited when it began: it refreshes what there is
 	early   bool  // and what there is is fresh still
 	ramp    *ramp // the slow start that it is counted in, nil for none
+	link    int   // how many flights for links of chains of trust wait for it, at least
+	work    *dnssec.Budget
 
 	// Guarded by flights.mu.
 	waiters int
@@ -44,6 +49,9 @@ type flight struct {
 	// Written before done is closed, read after.
 	done   chan struct{}
 	result iterator.Result
+	// verdict is the validator's of it; bogus is what may not be believed.
+	verdict validator.Verdict
+	bogus   []cache.Entry
 }
 
 // flights is the table of what is being resolved, and the wait graph among it.
@@ -73,6 +81,9 @@ func newFlights(max int) *flights {
 type job struct {
 	from   event.FlightID // the flight that waits, 0 for a client
 	budget *iterator.Budget
+	work   *dnssec.Budget // of validation
+	link   int            // how many links of a chain of trust it is away from the question
+	raw    bool           // what is found needs no validation
 	depth  int
 	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
 	seen   uint64     // flights.landed before the cache was asked
@@ -134,7 +145,7 @@ func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) 
 	fs.next++
 	f := &flight{
 		key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-		alone: j.alone, early: j.early, ramp: j.ramp, recheck: !j.early && fs.landed.Load() != j.seen,
+		alone: j.alone, early: j.early, ramp: j.ramp, link: j.link, work: j.work, recheck: !j.early && fs.landed.Load() != j.seen,
 		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
 	}
 	fs.open[key], fs.byID[f.req.Flight] = f, f
@@ -279,13 +290,14 @@ func (r *Resolver) run(f *flight) {
 	before := f.req.Budget.Spent()
 	known := f.recheck && r.already(f)
 	if !known {
-		f.result = r.guarded(func() iterator.Result { return r.iterator.Resolve(ctx, f.req) })
+		r.fly(ctx, f)
 		if f.result.Failure != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			r.budget(job{from: f.req.Flight}, "resolution-deadline")
 		}
 	}
 	now := r.clock.Now()
 	rcode := r.keep(now, &f.result, known)
+	r.storeBogus(now, f)
 	if !known {
 		r.remember(now, f, r.flights.isCramped(f))
 		r.learn(now, f)
@@ -335,7 +347,7 @@ func (r *Resolver) already(f *flight) bool {
 	rd := r.readers.Get().(*cache.Reader)
 	defer r.readers.Put(rd)
 	rd.Unasked = true // whoever asked has looked, or nobody did
-	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh && speaks(&hit, f.key.typ) {
+	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh && speaks(&hit, f.key.typ) && r.takes(hit.Security(), f.key.raw) {
 		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}}
 		return true
 	}
@@ -376,7 +388,9 @@ func (r *Resolver) guarded(resolve func() iterator.Result) (res iterator.Result)
 func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.Rcode {
 	for _, list := range [...][]cache.Entry{res.Aside, res.Entries} {
 		for i := range list {
-			switch e := &list[i]; {
+			e := &list[i]
+			r.settle(e)
+			switch {
 			case known, r.special.covers(e.Name): // which servers have no say about
 			case res.Borrowed, r.uncached != nil && r.uncached(e.Name):
 				r.cache.Date(now, e)

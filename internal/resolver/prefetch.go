@@ -63,7 +63,7 @@ func (r *Resolver) prefetched() {
 // prefetch starts the flight. Only Run does.
 func (r *Resolver) prefetch(p *popular) {
 	r.prefetching.Add(1)
-	key := flightKey{dnsname.Name(p.name[:p.len]), p.typ}
+	key := flightKey{name: dnsname.Name(p.name[:p.len]), typ: p.typ}
 	if !r.launch(key, job{early: true, stale: true}) {
 		r.prefetching.Add(-1)
 		if _, ok := r.flights.underWay(key); !ok { // else it is being refreshed anyway

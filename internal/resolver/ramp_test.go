@@ -165,7 +165,7 @@ func TestSharedSlowStartEnds(t *testing.T) {
 	for _, silent := range []bool{true, false} {
 		s, now := newRamps(), clock.Mono(time.Hour)
 		a, b := name("a.example."), name("b.example.")
-		key := func(i int) flightKey { return flightKey{name(fmt.Sprintf("n%d.example.", i)), wire.TypeA} }
+		key := func(i int) flightKey { return flightKey{name: name(fmt.Sprintf("n%d.example.", i)), typ: wire.TypeA} }
 		s.begin(now, a, "servers")
 		s.begin(now, b, "servers")
 		var p *ramp
@@ -268,7 +268,7 @@ func TestRampBounds(t *testing.T) {
 	if len(s.cuts) != maxRamps || s.without != 5 {
 		t.Errorf("%d slow starts, %d without", len(s.cuts), s.without)
 	}
-	key := func(i int) flightKey { return flightKey{name(fmt.Sprintf("n%d.example.", i)), wire.TypeA} }
+	key := func(i int) flightKey { return flightKey{name: name(fmt.Sprintf("n%d.example.", i)), typ: wire.TypeA} }
 	var p *ramp
 	for i := range rampFirst + rampQueue + 7 {
 		got, ok := s.admit(now, cut(0), key(i))

@@ -11,6 +11,7 @@ import (
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
@@ -68,6 +69,8 @@ type Options struct {
 	UpstreamQueries int           // per client question
 	ReplyBytes      int64         // octets of their replies, likewise
 	CNAMEHops       int           // aliases in a chain
+	Validator       Validator     // nil: nothing is validated
+	Work            dnssec.Limits // of its, per client question
 	Depth           int           // of name-server addresses needed for name-server addresses
 	Flights         int           // open at once
 
@@ -122,6 +125,8 @@ type Resolver struct {
 	private   *privateNets
 	uncached  func(dnsname.Name) bool
 	panicked  func(any, []byte)
+	validator Validator
+	work      dnssec.Limits
 
 	health     Health
 	stale      *stale.Rules
@@ -150,7 +155,7 @@ func New(o Options) *Resolver {
 	r := &Resolver{
 		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
-		minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights), crew: NewCrew(idleGoroutines),
+		validator: o.Validator, work: o.Work, minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights), crew: NewCrew(idleGoroutines),
 		health: o.Health, stale: o.Stale, neverStale: o.NeverStale, errorText: o.ErrorText, wake: make(chan struct{}, 1),
 	}
 	if o.Prefetch {
@@ -192,7 +197,7 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 		return r.fromCache(&q)
 	}
 	t := trail{r: r, q: &q, name: q.Name, job: job{
-		budget: iterator.NewBudget(r.queries, r.bytes), until: q.Arrival.Add(r.deadline + lastWord),
+		budget: iterator.NewBudget(r.queries, r.bytes), work: dnssec.NewBudget(r.work), until: q.Arrival.Add(r.deadline + lastWord),
 	}}
 	a := t.walk(ctx)
 	r.stats.answered(a)
@@ -247,7 +252,7 @@ func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dn
 		return nil, false, &ede.Error{Code: ede.NoReachableAuthority, ID: "DEEP", Text: "name servers' names depend on each other too deeply at " + host.String()}
 	}
 	q := Query{Name: host, Type: typ, RD: true, Arrival: r.clock.Now()}
-	t := trail{r: r, q: &q, name: host, job: job{from: from.Flight, budget: from.Budget, depth: from.Depth + 1}}
+	t := trail{r: r, q: &q, name: host, job: job{from: from.Flight, budget: from.Budget, depth: from.Depth + 1, raw: true}}
 	a := t.walk(ctx)
 	if len(a.Errors) > 0 {
 		if a.Errors[0].ID == "LOOP" {

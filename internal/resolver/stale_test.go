@@ -230,7 +230,7 @@ func TestFailedNameIsTriedEveryInterval(t *testing.T) {
 func TestRefreshOfARememberedFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, it := newTest(t, lasting(usual(), nil), failing(0))
-		key := flightKey{name("www.example."), wire.TypeA}
+		key := flightKey{name: name("www.example."), typ: wire.TypeA}
 		r.cache.Fail(r.clock.Now(), cache.Question{Name: key.name, Type: key.typ}, &ede.Error{ID: "ERRS"}, false)
 		landed := r.flights.landed.Load()
 		r.behind(key, dnsname.Root, landed-1)

@@ -108,6 +108,7 @@ func (t *trail) finish(last Hop) *Answer {
 	}
 	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local}
 	t.protect(a)
+	a.AD = !a.Local && (t.q.AD || t.q.DO) && a.secure(a.At)
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
 		a.Rcode = wire.RcodeNXDomain
@@ -144,6 +145,9 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 		default:
 			h, found := a.lastLook(now)
 			if !found {
+				if h, ok := t.unchecked(now); ok {
+					return h, nil
+				}
 				return Hop{}, a.fail(now)
 			}
 			if !a.has {
@@ -210,7 +214,7 @@ func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 	defer t.r.readers.Put(rd) // steps are made of copies
 	rd.Unasked = t.unasked
 	state = stale.Gone
-	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type) {
+	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type) && t.r.takes(hit.Security(), t.job.raw) {
 		if t.r.prefetches != nil && t.q.RD && hit.Due() {
 			t.r.offer(&hit, t.name, t.q.Type)
 		}
@@ -219,7 +223,7 @@ func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 	for up := t.name; state != stale.Fresh && !up.IsRoot(); {
 		up = up.Parent()
 		hit, ok := t.r.cache.Lookup(rd, now, up, wire.TypeDNAME)
-		if !ok || hit.Kind() != cache.Data || hit.Type() != wire.TypeDNAME {
+		if !ok || hit.Kind() != cache.Data || hit.Type() != wire.TypeDNAME || !t.r.takes(hit.Security(), t.job.raw) {
 			continue
 		}
 		if s := hit.State(now); s == stale.Fresh || state == stale.Gone || hit.Stored() > last.Entry.Stored {

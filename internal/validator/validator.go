@@ -102,19 +102,12 @@ type judge struct {
 	trusts  []trust // found for this answer
 }
 
-// entry judges one, and says of it what was found. The ground of a DS record is its
-// parent's (RFC 4035 §2.4), where it is signed.
+// entry judges one, and says of it what was found.
 func (j *judge) entry(e *cache.Entry) *ede.Error {
-	at := e.Name
-	if e.Type == wire.TypeDS && !at.IsRoot() {
-		at = at.Parent()
-	}
-	switch g := j.v.grounds.Ground(at, j.now); g.Kind {
-	case anchor.Anchored:
-	case anchor.Negative:
-		j.verdict.NTA = g.NTA
-		fallthrough
-	default:
+	if g := j.v.ground(e.Name, e.Type); g.Kind != anchor.Anchored {
+		if g.Kind == anchor.Negative {
+			j.verdict.NTA = g.NTA
+		}
 		e.Security = rrset.Insecure
 		return nil
 	}
@@ -150,3 +143,16 @@ func (j *judge) link(zone dnsname.Name, s rrset.Security, text string) {
 
 // mostLinks bounds what is told of one answer.
 const mostLinks = 64
+
+// Anchored tells whether what a name has of a type can be validated. The ground of
+// a DS record is its parent's (RFC 4035 §2.4), where it is signed.
+func (v *Validator) Anchored(name dnsname.Name, t wire.Type) bool {
+	return v.ground(name, t).Kind == anchor.Anchored
+}
+
+func (v *Validator) ground(name dnsname.Name, t wire.Type) anchor.Ground {
+	if t == wire.TypeDS && !name.IsRoot() {
+		name = name.Parent()
+	}
+	return v.grounds.Ground(name, v.wall())
+}

@@ -1,0 +1,195 @@
+package resolver
+
+import (
+	"context"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
+	"lastgood/internal/ede"
+	"lastgood/internal/iterator"
+	"lastgood/internal/rrset"
+	"lastgood/internal/validator"
+	"lastgood/internal/wire"
+)
+
+// Validator judges what a flight brought.
+type Validator interface {
+	Judge(ctx context.Context, f validator.Fetcher, entries []cache.Entry, b *dnssec.Budget) validator.Verdict
+	// Anchored tells whether what a name has of a type can be validated: it is then
+	// judged before it is stored, and is insecure otherwise.
+	Anchored(name dnsname.Name, t wire.Type) bool
+}
+
+const (
+	// otherServers is how many are asked after one whose answer is bogus.
+	otherServers = 2
+	// mostLinks is how many flights for links of a chain of trust may wait for one
+	// another: two for each zone above the deepest.
+	mostLinks = 40
+)
+
+// fly resolves for a flight, and has the outcome judged. Other servers are asked
+// after one whose answer is bogus: some replica of the zone may be out of date, or
+// somebody on the way to it at work.
+func (r *Resolver) fly(ctx context.Context, f *flight) {
+	for tries := 0; ; tries++ {
+		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(ctx, f.req) })
+		if len(f.bogus) > 0 && !useful(&res) {
+			return // nobody else is left to ask: what was found before counts
+		}
+		f.result = res
+		if r.validator == nil || f.key.raw || !useful(&res) || res.Borrowed {
+			return
+		}
+		from := res.From
+		if !r.judge(ctx, f) || tries == otherServers || !from.IsValid() {
+			return
+		}
+		f.req.Avoid = append(f.req.Avoid, from)
+	}
+}
+
+// judge has what a flight brought judged. What may not be believed is taken out,
+// and when that is all of it the flight has failed. It tells whether that is the
+// answer's fault.
+func (r *Resolver) judge(ctx context.Context, f *flight) (bogus bool) {
+	res := &f.result
+	v := r.validator.Judge(ctx, chainLinks{r, f}, res.Entries, f.work)
+	f.verdict = v
+	res.Lapsed = res.Lapsed || v.Lapsed
+	if v.Good > 0 {
+		res.Entries = res.Entries[:v.Good] // who follows the chain asks for the rest anew
+		return false
+	}
+	if v.Bogus {
+		f.bogus = res.Entries
+	}
+	*res = iterator.Result{Failure: cause(v.Failure), From: res.From}
+	return v.Bogus
+}
+
+// referred gives what the flight's own referrals said of a zone's DS records, which
+// saves asking for them: judged, and stored for others.
+func (l chainLinks) referred(ctx context.Context, zone dnsname.Name) (cache.Entry, bool) {
+	list := l.f.result.Links
+	for i := range list {
+		if list[i].Name != zone || list[i].Type != wire.TypeDS {
+			continue
+		}
+		if v := l.r.validator.Judge(ctx, l, list[i:i+1], l.f.work); v.Good == 1 && !v.Lapsed {
+			l.r.cache.Put(l.r.clock.Now(), &list[i])
+			return list[i], true
+		}
+	}
+	return cache.Entry{}, false
+}
+
+// settle marks what cannot be validated: it needs no judgement to be stored.
+func (r *Resolver) settle(e *cache.Entry) {
+	if r.validator != nil && e.Security == rrset.Unchecked && !r.validator.Anchored(e.Name, e.Type) {
+		e.Security = rrset.Insecure
+	}
+}
+
+// takes tells whether an entry of the cache may be used for a question: where
+// answers are validated, name servers' addresses alone may come from what is not.
+func (r *Resolver) takes(s rrset.Security, raw bool) bool {
+	return raw || r.validator == nil || s != rrset.Unchecked
+}
+
+// storeBogus keeps what a flight brought that may not be believed, for those who
+// check themselves (RFC 4035 §3.2.2).
+func (r *Resolver) storeBogus(now clock.Mono, f *flight) {
+	if len(f.bogus) > 0 && f.result.Failure != nil {
+		r.cache.PutBogus(now, cache.Question{Name: f.key.name, Type: f.key.typ}, f.bogus)
+	}
+}
+
+// unchecked finds what is bogus for a client who checks it himself.
+func (t *trail) unchecked(now clock.Mono) (Hop, bool) {
+	if !t.q.CD || t.r.validator == nil {
+		return Hop{}, false
+	}
+	entries, ok := t.r.cache.Bogus(now, t.question())
+	if !ok {
+		return Hop{}, false
+	}
+	for i := range entries {
+		t.r.cache.Date(now, &entries[i])
+	}
+	return t.among(entries)
+}
+
+// chainLinks fetches links of chains of trust on behalf of a flight.
+type chainLinks struct {
+	r *Resolver
+	f *flight
+}
+
+// Fetch gets the DS or DNSKEY set of a zone, or its denial: as any client's
+// question, but for its budgets, which are the flight's.
+func (l chainLinks) Fetch(ctx context.Context, zone dnsname.Name, typ wire.Type) (cache.Entry, bool, *ede.Error) {
+	r, f := l.r, l.f
+	if f.link >= mostLinks {
+		r.flights.cramp(f.req.Flight)
+		r.budget(job{from: f.req.Flight}, "chain-of-trust")
+		return cache.Entry{}, false, &ede.Error{Code: ede.Indeterminate, ID: "LINK", Text: "the chain of trust to " + zone.String() + " is too long"}
+	}
+	if typ == wire.TypeDS {
+		if e, ok := l.referred(ctx, zone); ok {
+			return e, false, nil
+		}
+	}
+	q := Query{Name: zone, Type: typ, RD: true, Arrival: r.clock.Now()}
+	t := trail{r: r, q: &q, name: zone, job: job{
+		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1,
+	}}
+	hop, failed := t.hop(ctx)
+	if failed != nil {
+		return cache.Entry{}, false, worst(failed.Errors)
+	}
+	return hop.Entry, hop.stale, nil
+}
+
+// worst is what is wrong with a link, among what a client would be told of it.
+func worst(list []*ede.Error) *ede.Error {
+	for _, e := range list {
+		switch e.Code {
+		case ede.StaleAnswer, ede.StaleNXDOMAIN, ede.CachedError:
+		default:
+			return e
+		}
+	}
+	if len(list) > 0 {
+		return list[0]
+	}
+	return cause(nil)
+}
+
+// secure tells whether all of a chain may be said to be authentic (RFC 4035
+// §3.2.3): what is past its TTL is not, however it was signed (RFC 8767 §10).
+func (a *Answer) secure(now clock.Mono) bool {
+	for i := range a.Chain {
+		h := &a.Chain[i]
+		if h.stale || h.lapses(now) || h.Entry.Security != rrset.Secure {
+			return false
+		}
+	}
+	return len(a.Chain) > 0
+}
+
+// against tells of the negative trust anchor that kept something from being
+// validated (RFC 7646 §2, and the extended error 33).
+func against(v *validator.Verdict) *ede.Error {
+	if v.NTA == nil {
+		return nil
+	}
+	text := "negative trust anchor for " + v.NTA.Zone.String() + " until " + v.NTA.Until.UTC().Format(time.RFC3339)
+	if v.NTA.Reason != "" {
+		text += ": " + v.NTA.Reason
+	}
+	return &ede.Error{Code: ede.NegativeTrustAnchorActive, ID: "NTAA", Text: text}
+}

@@ -2,6 +2,7 @@ package anchor
 
 import (
 	"bytes"
+	"slices"
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
@@ -54,7 +55,42 @@ func (a *Anchor) Usable(p *dnssec.Policy) bool {
 	return false
 }
 
-// add puts a DS record into an anchor that is being made, once.
+// Tags are the tags of its keys, each once, in order: what a resolver tells of its
+// trust anchors (RFC 8145 §4.1, RFC 8509 §2).
+func (a *Anchor) Tags() []uint16 {
+	var tags []uint16
+	for i := range a.DS {
+		tags = append(tags, a.DS[i].Tag)
+	}
+	for _, k := range a.Keys {
+		tags = append(tags, k.Tag)
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
+
+// Merge makes one anchor a zone of many, in the order in which the zones come first.
+func Merge(anchors []*Anchor) []*Anchor {
+	var out []*Anchor
+	at := map[dnsname.Name]*Anchor{}
+	for _, a := range anchors {
+		whole := at[a.Zone]
+		if whole == nil {
+			whole = &Anchor{Zone: a.Zone}
+			at[a.Zone] = whole
+			out = append(out, whole)
+		}
+		for _, d := range a.DS {
+			whole.addDS(d)
+		}
+		for _, k := range a.Keys {
+			whole.addKey(k)
+		}
+	}
+	return out
+}
+
+// addDS puts a DS record into an anchor that is being made, once.
 func (a *Anchor) addDS(d dnssec.DS) {
 	for i := range a.DS {
 		o := &a.DS[i]

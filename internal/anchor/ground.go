@@ -46,12 +46,13 @@ type grounds struct {
 	insecure map[dnsname.Name]bool
 }
 
-// NewTable makes a table of anchors, and of zones that are never validated.
+// NewTable makes a table of anchors, and of zones that are never validated. Anchors
+// of the same zone add up.
 func NewTable(anchors []*Anchor, insecure []dnsname.Name) *Table {
 	g := &grounds{
 		anchors: make(map[dnsname.Name]*Anchor), against: map[dnsname.Name]*Against{}, insecure: make(map[dnsname.Name]bool),
 	}
-	for _, a := range anchors {
+	for _, a := range Merge(anchors) {
 		g.anchors[a.Zone] = a
 	}
 	for _, zone := range insecure {

@@ -109,7 +109,8 @@ func (p *parser) record(e *entry) error {
 	if strings.EqualFold(fields[0], "$TTL") {
 		return nil // anchors have no TTL
 	}
-	if e.owner {
+	// A blank at the start means the owner before, unless somebody indented.
+	if p.owner == "" || e.owner || !beginsData(fields[0]) {
 		owner, err := dnsname.Parse(fields[0])
 		switch {
 		case strings.HasPrefix(fields[0], "$") || fields[0] == "@":
@@ -118,9 +119,6 @@ func (p *parser) record(e *entry) error {
 			return bad("%s is no name (%v)", quote(fields[0]), err)
 		}
 		p.owner, fields = owner, fields[1:]
-	}
-	if p.owner == "" {
-		return bad("a record without a zone's name")
 	}
 	for n := 0; n < 2 && len(fields) > 0 && (strings.EqualFold(fields[0], "IN") || isTTL(fields[0])); n++ {
 		fields = fields[1:]
@@ -222,16 +220,23 @@ func algorithmNumber(field string) (byte, bool) {
 	return 0, false
 }
 
+// beginsData tells whether a field may stand behind an owner.
+func beginsData(field string) bool {
+	return strings.EqualFold(field, "IN") || strings.EqualFold(field, "DS") || strings.EqualFold(field, "DNSKEY") || isTTL(field)
+}
+
 // isTTL takes 3600, and 1h30m as some write it.
 func isTTL(field string) bool {
 	return field[0] >= '0' && field[0] <= '9' && strings.Trim(strings.ToLower(field), "0123456789smhdw") == ""
 }
 
 // quote shows a piece of the text, shortened.
-func quote(s string) string {
+func quote(s string) string { return strconv.Quote(short(s)) }
+
+func short(s string) string {
 	const most = 64
 	if len(s) > most {
 		s = s[:most] + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }

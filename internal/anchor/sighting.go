@@ -13,7 +13,7 @@ type Sighting struct {
 	At      time.Time
 	Keys    []*dnssec.Key // of the zone's, at most mostSeen
 	Signers []*dnssec.Key // those of Keys that signed the set well, revoked ones too
-	TTL     time.Duration // the original one
+	TTL     time.Duration // the original one, or until the signature expires if that is sooner
 	Left    time.Duration // until the first of the good signatures expires
 }
 
@@ -32,7 +32,6 @@ func Sight(set *rrset.Set, wall time.Time, p *dnssec.Policy) Sighting {
 	}
 	budget := dnssec.NewBudget(seeing)
 	s.Keys = dnssec.ReadKeys(set, budget)
-	s.TTL, s.Left = originalTTL(set), NegativeLongest
 	for _, k := range s.Keys {
 		own := rrset.Set{Name: set.Name, Type: set.Type, TTL: set.TTL, Data: set.Data, Sigs: signaturesBy(set, k)}
 		if own.Sigs.Len() == 0 {
@@ -46,6 +45,7 @@ func Sight(set *rrset.Set, wall time.Time, p *dnssec.Policy) Sighting {
 		if left := good.Expires.Sub(wall); len(s.Signers) == 0 || left < s.Left {
 			s.Left = left
 		}
+		s.TTL = max(s.TTL, time.Duration(good.TTL)*time.Second)
 		s.Signers = append(s.Signers, k)
 	}
 	return s
@@ -60,17 +60,6 @@ func signaturesBy(set *rrset.Set, k *dnssec.Key) rrset.Packed {
 		}
 	}
 	return out
-}
-
-// originalTTL is the one that was signed: the set's own may have run down.
-func originalTTL(set *rrset.Set) time.Duration {
-	ttl := set.TTL
-	for rdata := range set.Sigs.All() {
-		if sig, err := dnssec.ReadSignature(rdata); err == nil {
-			ttl = max(ttl, sig.TTL)
-		}
-	}
-	return time.Duration(ttl) * time.Second
 }
 
 // refresh is when the set should be asked for again, and retry when that failed

@@ -56,10 +56,10 @@ func readStamp(field string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	t, err := time.Parse(time.RFC3339, field)
-	if err == nil && stamp(t) != field {
-		err = fmt.Errorf("%s is not in UTC", quote(field))
+	if t = t.UTC(); err != nil || stamp(t) != field {
+		return t, fmt.Errorf("%s is no moment in UTC such as 2026-05-05T19:30:00Z", quote(field))
 	}
-	return t.UTC(), err
+	return t, nil
 }
 
 func stampOrNone(t time.Time) string {

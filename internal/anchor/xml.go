@@ -138,11 +138,11 @@ func (r *xmlReader) syntax(err error) error {
 	var bad *xml.SyntaxError
 	switch {
 	case errors.As(err, &bad):
-		return r.wrong(bad.Line, "no sound XML (%s)", bad.Msg)
+		return r.wrong(bad.Line, "no sound XML (%s)", short(bad.Msg))
 	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
 		return r.wrong(r.line(), "the file ends too early")
 	}
-	return r.wrong(r.line(), "no sound XML (%v)", err)
+	return r.wrong(r.line(), "no sound XML (%s)", short(err.Error()))
 }
 
 // anchor makes a DS record of an element, and tells whether it counts now.

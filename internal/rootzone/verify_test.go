@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
 	"lastgood/internal/wire"
 )
 
@@ -111,6 +112,11 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
+// trustsAll is an anchor that knows any key.
+type trustsAll struct{}
+
+func (trustsAll) Trusts(*dnssec.Key) bool { return true }
+
 // TestVerifyKeys is about whom to trust, and when.
 func TestVerifyKeys(t *testing.T) {
 	good := build(t, smallZone(t))
@@ -129,6 +135,7 @@ func TestVerifyKeys(t *testing.T) {
 		{"another anchor", good, anchorOf(t, newKey(9, 257)), signedAt, "none of the zone's keys"},
 		{"the zone's other key as anchor", good, anchorOf(t, testZSK), signedAt, "its keys: "},
 		{"a key given up", build(t, withRevoked), anchorOf(t, revoked), signedAt, "none of the zone's keys"},
+		{"a key given up, whatever the anchor says", build(t, withRevoked), trustsAll{}, signedAt, "its keys: "},
 		{"later", good, anchorOf(t, testKSK), signedTill.Add(time.Second), "expired 2026-01-15T00:00:00Z"},
 		{"earlier", good, anchorOf(t, testKSK), signedAt.Add(-time.Second), "not valid before 2026-01-02T00:00:00Z"},
 	} {

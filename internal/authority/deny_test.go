@@ -217,7 +217,7 @@ func TestDenialsAreProven(t *testing.T) {
 	types := []string{"A", "TXT", "DS", "NS", "MX", "CNAME", "NSEC3PARAM"}
 	chains := map[string]*NSEC3{"NSEC": nil, "NSEC3": {Iterations: 1, Salt: []byte{0xab}}, "opt-out": {OptOut: true}}
 	seen := map[string]int{}
-	for seed := range uint64(150) {
+	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		z, names := randomZone(t, r)
 		key := newKey(t, z.origin, KeySpec{Algorithm: dnssec.Ed25519, Seed: [32]byte{byte(seed)}})
@@ -422,6 +422,44 @@ func TestBreakOfAWholeZone(t *testing.T) {
 	for _, r := range signed.Records() {
 		if sig, err := dnssec.ReadSignature(r.Data); r.Type == wire.TypeRRSIG && (err != nil || sig.Expires >= now) {
 			t.Errorf("%s: %+v, %v", r.Name, sig, err)
+		}
+	}
+}
+
+// NSEC3 records tell the types that are signed by having RRSIG among them (RFC 5155
+// §7.1): an unsigned delegation and an empty non-terminal do not.
+func TestHashedTypes(t *testing.T) {
+	z := testZone(t, "example.com")
+	for _, optOut := range []bool{false, true} {
+		s := signing(newKey(t, z.origin, KeySpec{Algorithm: dnssec.Ed25519, Seed: [32]byte{1}}))
+		s.NSEC3 = &NSEC3{OptOut: optOut}
+		signed, err := z.Sign(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{
+			"example.com.": "NS SOA MX RRSIG DNSKEY NSEC3PARAM", "www.example.com.": "A RRSIG TYPE65280", "sub.example.com.": "NS",
+			"signed.example.com.": "NS DS RRSIG", "empty.example.com.": "", "*.wild.example.com.": "A TXT RRSIG", "ns.sub.example.com.": "absent",
+		} {
+			if optOut && name == "sub.example.com." {
+				want = "absent"
+			}
+			got := "absent"
+			if owner := signed.hashed.match(dnsname.MustParse(name)); owner != "" {
+				set, _ := signed.hashed.nodes[owner].set(wire.TypeNSEC3)
+				rr, err := Record{Name: owner, Type: set.Type, Data: set.Data.First()}.toRR()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var types []string
+				for _, typ := range rr.(*dns.NSEC3).TypeBitMap {
+					types = append(types, wire.Type(typ).String())
+				}
+				got = strings.Join(types, " ")
+			}
+			if got != want {
+				t.Errorf("opt-out %v: %s has %q, want %q", optOut, name, got, want)
+			}
 		}
 	}
 }

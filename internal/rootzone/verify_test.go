@@ -73,11 +73,15 @@ func TestVerifyRefuses(t *testing.T) {
 	good := smallZone(t)
 	digest := good[slices.IndexFunc(good, func(r Record) bool { return isDigest(r) && r.Type == wire.TypeZONEMD })].Data[6:]
 	add := func(text string) []Record { return append(slices.Clone(good), parse(t, ".", text)...) }
+	expanded := drop(t, sign(t, parse(t, ".", smallRoot+"ff.ee. 60 IN TXT \"x\"")), isSig("ff.ee.", wire.TypeTXT))
+	ofWildcard := signature(t, parse(t, ".", "*.ee. 60 IN TXT \"x\""), testZSK)
+	ofWildcard.Name = dnsname.MustParse("ff.ee.")
 	for _, tc := range []struct {
 		what    string
 		records []Record
 		want    string
 	}{
+		{"a name signed as a wildcard", redigest(t, append(expanded, ofWildcard)), "ff.ee. TXT: its signature is of a wildcard"},
 		{"a DS record changed", edit(t, good, is("aa.", wire.TypeDS), flip), "not what its ZONEMD record says"},
 		{"glue changed", edit(t, good, is("ns2.nic.cc.", wire.TypeA), flip), "not what its ZONEMD record says"},
 		{"glue added", add("ns3.nic.cc. 172800 IN A 192.0.2.99"), "not what its ZONEMD record says"},

@@ -129,3 +129,19 @@ func sweepAll(c *Cache) {
 	for c.Sweep(at(1)) {
 	}
 }
+
+// What was buried stays so when its tombstone retires without a Sweep.
+func TestBogusIsBuriedForGood(t *testing.T) {
+	c := New(Options{Size: minSize})
+	c.PutBogus(at(0), question, bogusAnswer(question.Name, 60))
+	c.FlushBelow(name("example."))
+	for i := range maxTombs {
+		c.FlushBelow(name(numbered("z", i).FirstLabel() + ".test."))
+	}
+	if n := c.Stats().Tombstones; n >= maxTombs {
+		t.Fatalf("%d tombstones", n)
+	}
+	if _, ok := c.Bogus(at(1), question); ok {
+		t.Error("found again")
+	}
+}

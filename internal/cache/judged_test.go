@@ -94,15 +94,21 @@ func TestValid(t *testing.T) {
 	}
 }
 
-// A snapshot brings nothing that nobody judged in place of what was judged since.
+// A snapshot brings nothing that nobody judged in place of what was judged since; what
+// was judged goes before what is older.
 func TestSnapshotOfUncheckedAfterJudged(t *testing.T) {
-	c := New(Options{Size: minSize, Stale: onRules})
-	c.Put(at(time.Minute), judged(rrset.Unchecked, RankAuthAnswer, 1))
-	b := save(t, c, at(time.Minute), noon, SnapshotHeader{})
-	d := New(Options{Size: minSize, Stale: onRules})
-	d.Put(at(0), judged(rrset.Insecure, RankAnswer, 2)) // stored earlier, of lower rank
-	report := load(t, d, b, at(time.Minute), noon, SnapshotHeader{})
-	if got, _ := look(d, at(time.Minute), name("www.example."), wire.TypeA); got.Security != rrset.Insecure || report.Newer != 1 {
-		t.Errorf("%+v, %+v", got, report)
+	for _, v := range []struct {
+		security, want rrset.Security
+		newer          int
+	}{{rrset.Unchecked, rrset.Insecure, 1}, {rrset.Secure, rrset.Secure, 0}} {
+		c := New(Options{Size: minSize, Stale: onRules})
+		c.Put(at(time.Minute), judged(v.security, RankAuthAnswer, 1))
+		b := save(t, c, at(time.Minute), noon, SnapshotHeader{})
+		d := New(Options{Size: minSize, Stale: onRules})
+		d.Put(at(0), judged(rrset.Insecure, RankAnswer, 2)) // stored earlier, of lower rank
+		report := load(t, d, b, at(time.Minute), noon, SnapshotHeader{})
+		if got, _ := look(d, at(time.Minute), name("www.example."), wire.TypeA); got.Security != v.want || report.Newer != v.newer {
+			t.Errorf("%v: %+v, %+v", v.security, got, report)
+		}
 	}
 }

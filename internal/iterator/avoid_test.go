@@ -3,6 +3,7 @@ package iterator
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -155,4 +156,23 @@ func TestRepliesDoNotEndBogusAnswers(t *testing.T) {
 			t.Errorf("%+v", tr)
 		}
 	})
+}
+
+// It is over whatever transport, and for the question itself alone.
+func TestAvoidedServersAreNotAskedOverTCP(t *testing.T) {
+	addr := netip.MustParseAddrPort("192.0.2.11:53")
+	own := event.Question{Name: n("www.example.com."), Type: wire.TypeA}
+	task := &task{it: new(Iterator), req: Request{Name: own.Name, Type: own.Type, Avoid: []netip.AddrPort{addr}}}
+	for range 2 { // and when the question comes back
+		task.ask(event.Question{Name: n("example.com."), Type: wire.TypeA}, true)
+		if len(task.tries) != 0 {
+			t.Errorf("%+v", task.tries)
+		}
+		task.ask(own, false)
+		want := []infra.Tries{{Addr: addr, Done: true}, {Addr: addr, TCP: true, Done: true}}
+		if !slices.Equal(task.tries, want) {
+			t.Errorf("%+v", task.tries)
+		}
+		task.anew()
+	}
 }

@@ -250,6 +250,12 @@ var tableDNSSEC = []Option{
 		field:    in(func(c *Config) *[]dnsname.Name { return &c.DNSSEC.Insecure }),
 	},
 	{
+		Key: "dnssec.validation-time", Default: `""`,
+		Help:     "Pins the validator's clock (RFC 3339), for diagnosis and tests; empty for the real time.",
+		Examples: []string{`"2026-12-01T00:00:00Z"`},
+		field:    in(func(c *Config) *time.Time { return &c.DNSSEC.ValidationTime }),
+	},
+	{
 		Key: "dnssec.negative-trust-anchors", Default: `[]`,
 		RFC:   "RFC 7646",
 		Help:  "Broken zones that are not validated for a while.",
@@ -272,12 +278,6 @@ var tableDNSSEC = []Option{
 		Help:     "A note for people.",
 		Examples: []string{`"keys lost"`},
 		field:    in(func(a *NegativeTrustAnchor) *string { return &a.Reason }),
-	},
-	{
-		Key: "dnssec.validation-time", Default: `""`,
-		Help:     "Pins the validator's clock (RFC 3339), for diagnosis and tests; empty for the real time.",
-		Examples: []string{`"2026-12-01T00:00:00Z"`},
-		field:    in(func(c *Config) *time.Time { return &c.DNSSEC.ValidationTime }),
 	},
 }
 

@@ -108,7 +108,6 @@ func (t *trail) finish(last Hop) *Answer {
 	}
 	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local}
 	t.protect(a)
-	a.AD = !a.Local && (t.q.AD || t.q.DO) && a.secure(a.At)
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
 		a.Rcode = wire.RcodeNXDomain
@@ -117,6 +116,7 @@ func (t *trail) finish(last Hop) *Answer {
 	case !t.r.minimal:
 		t.r.extraAddresses(a, &last.Entry.Set)
 	}
+	a.AD = !a.Local && (t.q.AD || t.q.DO) && a.Rcode != wire.RcodeYXDomain && a.secure(a.At)
 	if t.past.hops > 0 {
 		return t.tellStale(a)
 	}

@@ -38,7 +38,7 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 	}
 	e.Security = rrset.Secure
 	if e.Kind != cache.Data || encloser >= 0 {
-		if err := j.denied(e, dnssec.NewDenial(t.zone, proofs, &j.v.policy, j.budget), encloser); err != nil {
+		if err := j.denied(e, t.zone, dnssec.NewDenial(t.zone, proofs, &j.v.policy, j.budget), encloser); err != nil {
 			if worst != nil {
 				err = worst
 			}
@@ -50,7 +50,7 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 }
 
 // denied sees whether what an entry denies is proven.
-func (j *judge) denied(e *cache.Entry, d *dnssec.Denial, encloser int) *ede.Error {
+func (j *judge) denied(e *cache.Entry, zone dnsname.Name, d *dnssec.Denial, encloser int) *ede.Error {
 	var p dnssec.Proof
 	var err *ede.Error
 	switch {
@@ -72,6 +72,14 @@ func (j *judge) denied(e *cache.Entry, d *dnssec.Denial, encloser int) *ede.Erro
 	case dnssec.OptOut, dnssec.Unwanted:
 		e.Security = rrset.Insecure
 		return nil
+	}
+	// Who serves parent and child may deny as the child, and prove as the parent
+	// that the child is not signed.
+	for labels := zone.Labels() + 1; labels <= e.Name.Labels(); labels++ {
+		if cut, _, _ := d.NoDS(e.Name.Suffix(labels)); cut == dnssec.Delegated {
+			e.Security = rrset.Insecure
+			return nil
+		}
 	}
 	return err
 }

@@ -111,6 +111,10 @@ func (j *judge) entry(e *cache.Entry) *ede.Error {
 		e.Security = rrset.Insecure
 		return nil
 	}
+	if e.Kind == cache.Data && e.Type == wire.TypeRRSIG {
+		e.Security = rrset.Insecure // signatures are not signed (RFC 4035 §2.2)
+		return nil
+	}
 	if e.Kind == cache.Data && e.Type == wire.TypeDNSKEY {
 		return j.keys(e)
 	}

@@ -176,6 +176,7 @@ func TestConsul(t *testing.T) {
 control: {listen: "off"}
 cache: {snapshot: "off"}
 recursion: {do-not-query: []}
+dnssec: {validation: false}
 forward: [{zone: "consul.", to: ["tls://%s#%s"], tls-ca: %q}]
 stale: {zones: [{zone: "consul.", client-timeout: 500ms, max-stale: 1h, positive-only: true}]}
 `, resolverAt, consulTLS, consulName, ca))

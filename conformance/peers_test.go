@@ -159,7 +159,7 @@ end
 	return n.start(kresdAt, ".", "kresd", "-n", "-c", conf, run)
 }
 
-// startResolver runs the program under test.
+// startResolver runs the program under test, without validation as its peers.
 func (n *namespace) startResolver(binary, hints string) *process {
 	n.t.Helper()
 	conf := n.write("lastgood.yaml", fmt.Sprintf(`listen: ["dns://%s"]
@@ -167,6 +167,7 @@ control: {listen: "off"}
 cache: {snapshot: "off"}
 server: {id: interop}
 recursion: {root-hints: %q, special-names: false}
+dnssec: {validation: false}
 `, resolverAt, hints))
 	return n.start(resolverAt, ".", binary, "serve", "--config", conf)
 }

@@ -80,6 +80,7 @@ const lastgoodConf = `listen: ["dns://127.0.0.1:%d"]
 control: {listen: "off"}
 cache: {size: 384MiB, snapshot: "off"}
 recursion: {do-not-query: []}
+dnssec: {validation: false}
 limits: {clients-waiting: 20000, outstanding-per-client: 20000}
 stub: [{zone: "bench.", servers: ["127.0.0.1:%d"]}]
 log: {level: error}

@@ -33,7 +33,7 @@ func servers(dir, binary string, names int) []server {
 		}
 		return path
 	}
-	ours := fmt.Sprintf("listen: [\"dns://127.0.0.1:%d\"]\ncontrol: {listen: \"127.0.0.1:%d\"}\ncache: {size: %dMiB, snapshot: \"off\"}\nrecursion: {do-not-query: []}\n"+
+	ours := fmt.Sprintf("listen: [\"dns://127.0.0.1:%d\"]\ncontrol: {listen: \"127.0.0.1:%d\"}\ncache: {size: %dMiB, snapshot: \"off\"}\nrecursion: {do-not-query: []}\ndnssec: {validation: false}\n"+
 		"stub: [{zone: \"bench.\", servers: [\"127.0.0.1:%d\"]}]\nlog: {level: error}\n", resolverPort, controlPort, mib, authorityPort)
 	list := []server{{"lastgood", []string{binary, "serve", "--config", write("lastgood.yaml", ours)}}}
 	if unbound, err := exec.LookPath("/usr/sbin/unbound"); err == nil {

@@ -40,6 +40,7 @@ const lastgoodConf = `listen: ["dns://127.0.0.1:RESOLVER"]
 control: {listen: "off"}
 cache: {snapshot: "off"}
 recursion: {do-not-query: []}
+dnssec: {validation: false}
 stub: [{zone: "bench.", servers: ["127.0.0.1:FRONT"]}]
 log: {level: error}
 `
@@ -49,6 +50,7 @@ const killedConf = `listen: ["dns://127.0.0.1:RESOLVER"]
 control: {listen: "off"}
 cache: {snapshot: "DIR/cache.snapshot", snapshot-interval: 5s}
 recursion: {do-not-query: []}
+dnssec: {validation: false}
 stub: [{zone: "bench.", servers: ["127.0.0.1:FRONT"]}]
 log: {level: error}
 `

@@ -29,7 +29,7 @@ import (
 // startControlled starts an app with a control address and gives its base URL.
 func startControlled(t *testing.T, text string) (*App, string) {
 	t.Helper()
-	a := newApp(t, "listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"127.0.0.1:0\"}\ncache: {snapshot: \"off\"}\n"+text)
+	a := newApp(t, "listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"127.0.0.1:0\"}\ncache: {snapshot: \"off\"}\ndnssec: {validation: false}\n"+text)
 	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -485,6 +485,10 @@ func TestFingerprints(t *testing.T) {
 	if err := os.WriteFile(hints, []byte(". 3600 NS ns.example.\nns.example. 3600 A 192.0.2.1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	anchors := filepath.Join(dir, "anchors")
+	if err := os.WriteFile(anchors, []byte("x. DS 1 8 1 "+strings.Repeat("00", 20)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	prints := func(text string) map[dnsname.Name][8]byte {
 		t.Helper()
 		a := newApp(t, text)
@@ -503,8 +507,8 @@ func TestFingerprints(t *testing.T) {
 		{base + "stub: [{zone: x., servers: [\"192.0.2.1\"]}]", "x."},
 		{base + "dnssec: {insecure: [\"x.\"]}", "x."},
 		{base + "dnssec: {insecure: [\"corp.example.\"]}", "corp.example."},
-		{base + "dnssec: {trust-anchors: [\"x. IN DS 1 8 2 00\"]}", "x."},
-		{base + "dnssec: {trust-anchors: [\"" + hints + "\"]}", "."},
+		{base + "dnssec: {trust-anchors: [\"x. IN DS 1 8 1 " + strings.Repeat("00", 20) + "\"]}", "x."},
+		{base + "dnssec: {trust-anchors: [\"" + anchors + "\"]}", "."},
 		{base + "recursion: {root-hints: \"" + hints + "\"}", "."},
 	} {
 		var changed []string

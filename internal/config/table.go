@@ -222,9 +222,9 @@ var tableRoot = []Option{
 
 var tableDNSSEC = []Option{
 	{
-		Key: "dnssec.validation", Default: `false`,
+		Key: "dnssec.validation", Default: `true`,
 		RFC:   "RFC 4035",
-		Help:  "Whether answers are validated. The keys below are checked but have no effect while this is false.",
+		Help:  "Whether answers are validated. The keys below have no effect while this is false.",
 		field: in(func(c *Config) *bool { return &c.DNSSEC.Validation }),
 	},
 	{

@@ -24,6 +24,7 @@ func (r *reader) crossChecks() {
 			"recursion.ipv6", "recursion.ipv4")
 	}
 	r.checkZones()
+	r.checkRoot()
 	r.checkLocal()
 }
 

@@ -148,8 +148,8 @@ type Limits struct {
 
 // RootZone says where the root comes from.
 type RootZone struct {
-	Mode    string // hints, mirror
-	Sources []string
+	Mode    string // hints, local
+	Sources []RootSource
 }
 
 // DNSSEC configures validation.

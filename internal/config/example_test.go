@@ -99,7 +99,7 @@ func TestSchema(t *testing.T) {
 	}
 	for _, doc := range []string{
 		"lisen: []", "cache: {size: 256}", "cache: {max-ttl: 30}", "stale: {enabled: maybe}",
-		"recursion: {prefetch: on}", "root-zone: {mode: mirror}", "root-zone: {sources: [x]}", "limits: {depth: 0}",
+		"recursion: {prefetch: on}", "root-zone: {mode: mirror}", "root-zone: {sources: x}", "limits: {depth: 0}",
 		"forward: [{zone: x.}]", "listen: x", "cache: {snapshot-interval: 60}", "forward: [{zone: x, to: [], too: 1}]",
 	} {
 		if conforms(doc) {

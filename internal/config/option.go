@@ -72,6 +72,8 @@ func (o *Option) Type() string {
 		return "list of prefixes"
 	case *[]Endpoint:
 		return "list of servers"
+	case *[]RootSource:
+		return "list of servers, URLs and files"
 	case *[]dnsname.Name:
 		return "list of domain names"
 	case *[]rrset.Set:

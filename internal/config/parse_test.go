@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -74,9 +75,16 @@ func TestMessages(t *testing.T) {
 		{"cache: {snapshot: state/cache}", `f:1: cache.snapshot: "state/cache" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
 		{"cache: {snapshot: /var/lib/lastgood/}", `f:1: cache.snapshot: "/var/lib/lastgood/" is a directory; add a file's name: /var/lib/lastgood/cache.snapshot`},
 		{"cache: {snapshot-interval: 60}", `f:1: cache.snapshot-interval: "60" has no unit; write 60s`},
-		{"root-zone: {mode: mirror}", `f:1: root-zone.mode: "mirror" is not in this version; write hints`},
-		{"root-zone: {mode: local}", `f:1: root-zone.mode: "local" is not allowed; write hints (mirror: not in this version)`},
-		{"root-zone: {sources: [a]}", `f:1: root-zone.sources: not in this version; delete it`},
+		{"root-zone: {mode: mirror}", `f:1: root-zone.mode: "mirror" is not allowed; write one of hints, local`},
+		{"root-zone: {sources: [" + strings.Repeat("192.0.2.1,", 33) + "]}", `f:1: root-zone.sources: there are more than 32 sources; delete some: they are asked one after the other`},
+		{`root-zone: {mode: local, sources: ["http://a.example/root"]}`, `f:1: root-zone.sources: "http://a.example/root" is not protected on its way; write "https://a.example/root"`},
+		{`root-zone: {mode: local, sources: ["https://"]}`, `f:1: root-zone.sources: "https://" is no URL that can be asked; write one such as "https://www.internic.net/domain/root.zone"`},
+		{`root-zone: {mode: local, sources: [state/root.zone]}`, `f:1: root-zone.sources: "state/root.zone" is no whole path; write a server ("192.0.2.1", "b.root-servers.net.", "tls://192.0.2.1#dns.example"), an https:// URL or a file's whole path`},
+		{`root-zone: {mode: local, sources: [/var/lib/]}`, `f:1: root-zone.sources: "/var/lib/" is no file's whole path; write one such as /var/lib/lastgood/root.zone`},
+		{`root-zone: {mode: local, sources: ["tls://192.0.2.1"]}`, `f:1: root-zone.sources: "tls://192.0.2.1" does not say which name the server's certificate must have; write it behind the address, such as "tls://192.0.2.1#dns.example"`},
+		{`root-zone: {mode: local, sources: [192.0.2.300]}`, `f:1: root-zone.sources: "192.0.2.300" is neither an address nor a server's name; write a server ("192.0.2.1", "b.root-servers.net.", "tls://192.0.2.1#dns.example"), an https:// URL or a file's whole path`},
+		{"root-zone: {mode: local}\nforward: [{zone: ., to: [192.0.2.1]}]", `f:1: root-zone.mode: everything is forwarded (forward: zone .), so the root zone is of no use; write hints`},
+		{"root-zone: {mode: local}\nstub: [{zone: ., servers: [192.0.2.1]}]", `f:1: root-zone.mode: the root has servers of its own (stub: zone .), which are to be asked; write hints, or delete the stub zone`},
 		{`listen: ["tls://192.0.2.1"]`, `f:1: listen: tls:// is not in this version; write dns://`},
 		{`listen: ["xdp://eth0"]`, `f:1: listen: xdp:// is not in this version; write dns://`},
 		{`forward: [{zone: a., to: ["https://192.0.2.1#a.example"]}]`, `f:1: forward[].to: https:// is not in this version; write dns:// or tcp:// or tls://`},
@@ -270,8 +278,10 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if c.RootZone.Mode != "hints" || len(c.RootZone.Sources) > 0 {
-			t.Errorf("accepted what is not in this version: %+v", c)
+		for _, s := range c.RootZone.Sources {
+			if kinds := strings.Count(fmt.Sprint(s.URL != "", s.File != "", s.Server.Addr.Port() != 0), "true"); kinds != 1 {
+				t.Errorf("accepted the source %+v", s)
+			}
 		}
 		if len(c.Listen) == 0 || c.Cache.MinTTL > c.Cache.MaxTTL || c.Cache.Size < 1<<20 || c.Limits.Depth < 1 || c.Limits.FailureMin < time.Second {
 			t.Errorf("accepted what is out of bounds: %+v", c)

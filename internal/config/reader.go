@@ -145,6 +145,8 @@ func (r *reader) value(o *Option, field any, n *yaml.Node) {
 		list(r, o, p, n, parseRecord)
 	case *[]Endpoint:
 		list(r, o, p, n, o.parseEndpoint)
+	case *[]RootSource:
+		list(r, o, p, n, o.parseRootSource)
 	case *[]StaleZone:
 		mappings(r, o, p, n, StaleZone{StalePolicy: r.cfg.Stale.StalePolicy})
 	case *[]NegativeTrustAnchor:

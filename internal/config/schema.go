@@ -122,7 +122,7 @@ func (o *Option) schemaType() (object, error) {
 		return object{"anyOf": []object{{"const": ""}, {"type": "string", "format": "date-time"}}}, nil
 	case *dnsname.Name, *ControlAddr:
 		return text, nil
-	case *[]netip.Prefix, *[]Endpoint, *[]dnsname.Name, *[]string, *[]rrset.Set:
+	case *[]netip.Prefix, *[]Endpoint, *[]RootSource, *[]dnsname.Name, *[]string, *[]rrset.Set:
 		return object{"type": "array", "items": text}, nil
 	default:
 		items, err := schemaLevel(o.Key + "[].")

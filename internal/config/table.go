@@ -208,15 +208,17 @@ var tableRecursion = []Option{
 
 var tableRoot = []Option{
 	{
-		Key: "root-zone.mode", Default: `hints`, Values: []string{"hints"}, Later: []string{"mirror"},
+		Key: "root-zone.mode", Default: `hints`, Values: []string{"hints", "local"},
 		RFC:   "RFC 8806",
-		Help:  "hints asks the root servers; mirror keeps a copy of the root zone.",
+		Help:  "hints asks the root servers; local keeps a copy of the root zone, verified as a whole, and asks them only while there is none: questions about names that do not exist then never leave the machine.",
 		field: in(func(c *Config) *string { return &c.RootZone.Mode }),
 	},
 	{
-		Key: "root-zone.sources", Default: `[]`, NotYet: true,
-		Help:  "Where the copy of the root zone comes from.",
-		field: in(func(c *Config) *[]string { return &c.RootZone.Sources }),
+		Key: "root-zone.sources", Default: `[]`,
+		RFC: "RFC 8806", Values: []string{"tcp", "tls"}, hosts: true,
+		Help:     "Where the copy of the root zone comes from, in the order of preference: servers that give zone transfers, by address or name, https:// URLs and files. Empty: the root servers that are known to give them, or those of recursion.root-hints.",
+		Examples: []string{`["b.root-servers.net.", "192.0.2.1", "tls://192.0.2.2#dns.example"]`, `["https://www.internic.net/domain/root.zone", "/var/lib/lastgood/root.zone"]`},
+		field:    in(func(c *Config) *[]RootSource { return &c.RootZone.Sources }),
 	},
 }
 

@@ -28,7 +28,7 @@ var exportBudget = map[string]int{
 	"infra":     35,
 	"iterator":  40, // the contract with its callers
 	"ede":       60, // one name for each code
-	"control":   30, // one type for each answer of the API
+	"control":   40, // one type for each answer of the API
 }
 
 var initRule = rule{

@@ -116,6 +116,25 @@ type ZoneList struct {
 	Offline      bool      `json:"offline"`                // none of several name servers that were asked answers
 	OfflineSince time.Time `json:"offline_since,omitzero"` // when offline
 	Zones        []Zone    `json:"zones"`
+
+	// Suggestions are of zones that validated before and now fail in many names, the
+	// one with the most questions first.
+	Suggestions []Suggestion `json:"suggestions"`
+}
+
+// Suggestion tells of one of those, and what would end it.
+type Suggestion struct {
+	Zone        string    `json:"zone"`
+	Since       time.Time `json:"since"`
+	LastFailure time.Time `json:"last_failure"`
+	Code        int       `json:"code"`                     // the cause's, of RFC 8914
+	Cause       string    `json:"cause"`                    // of one of the names, in words
+	Names       int64     `json:"names"`                    // that failed
+	Questions   int64     `json:"questions"`                // of clients that met it
+	StaleNames  int64     `json:"stale_names"`              // that the last good answer was given for
+	StaleFirst  time.Time `json:"stale_first_end,omitzero"` // when the first of those ends
+	StaleLast   time.Time `json:"stale_last_end,omitzero"`  // and the last
+	Command     string    `json:"command"`
 }
 
 // Zone is what is known of a zone cut's servers together.

@@ -82,6 +82,9 @@ func (s *Server) zones(w http.ResponseWriter, _ *http.Request, _ url.Values) err
 	if list.Zones == nil {
 		list.Zones = []Zone{}
 	}
+	if list.Suggestions == nil {
+		list.Suggestions = []Suggestion{}
+	}
 	writeJSON(w, http.StatusOK, "application/json", &list)
 	return nil
 }

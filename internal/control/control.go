@@ -48,6 +48,7 @@ type Options struct {
 	// goes with it.
 	Cache    Cache
 	Resolver Resolver
+	NTAs     NTAs // nil: nothing is validated
 }
 
 // Server is the control address.

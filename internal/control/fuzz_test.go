@@ -16,6 +16,7 @@ func FuzzRequests(f *testing.F) {
 		{"GET", "cache/lookup?name=www.example&type=MX", "", ""}, {"GET", "cache/dump?state=stale&zone=a.b&limit=3", "", ""},
 		{"POST", "cache/flush", "application/json", `{"name":"\\000.example","type":"TYPE65280"}`}, {"POST", "cache/flush", "application/json", `{"zone":".","stale":true}`},
 		{"GET", "zones", "", ""}, {"GET", "cache/stats?%", "", ""}, {"HEAD", "cache/dump", "", ""}, {"GET", "../metrics", "", ""},
+		{"GET", "nta/list", "", ""}, {"POST", "nta/add", "application/json", `{"zone":"a.b","for_seconds":60,"reason":"x","forced":true}`}, {"POST", "nta/remove", "application/json", `{"zone":"a"}`},
 	} {
 		f.Add(seed[0], seed[1], seed[2], seed[3])
 	}
@@ -26,12 +27,12 @@ func FuzzRequests(f *testing.F) {
 		}
 		req.Header.Set("Content-Type", kind)
 		c := &fakeCache{entries: someEntries()}
-		s := newServer(Options{Cache: c, Resolver: fakeResolver{}, Gather: func(func(Metric)) {}, Log: slog.New(slog.DiscardHandler)}, nil)
+		s := newServer(Options{Cache: c, Resolver: fakeResolver{}, NTAs: new(fakeNTAs), Gather: func(func(Metric)) {}, Log: slog.New(slog.DiscardHandler)}, nil)
 		w := httptest.NewRecorder()
 		s.http.Handler.ServeHTTP(w, req)
 		switch w.Code {
 		case 200:
-		case 400, 404, 405, 413, 415:
+		case 400, 404, 405, 409, 413, 415:
 			var p Problem
 			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code || p.Advice == "" {
 				t.Errorf("no problem: %s", w.Body)

@@ -17,7 +17,7 @@ import (
 // hidden frame or an image.
 func TestWebPagesReachNothing(t *testing.T) {
 	c := &fakeCache{entries: someEntries()}
-	base := startAPI(t, c)
+	base := start(t, Options{Cache: c, Resolver: fakeResolver{}, NTAs: new(fakeNTAs)})
 	host := strings.TrimPrefix(base, "http://")
 	_, port, _ := net.SplitHostPort(host)
 	s := &Server{o: Options{Cache: c, Gather: func(func(Metric)) {}}}
@@ -26,8 +26,11 @@ func TestWebPagesReachNothing(t *testing.T) {
 		if strings.HasSuffix(path, "lookup") {
 			path += "?name=www.example"
 		}
-		if e.takes != nil {
+		switch e.takes.(type) {
+		case Flush:
 			body = `{"stale":true}`
+		case NTAAdd, NTARemove:
+			body = `{"zone":"broken.example."}`
 		}
 		for _, h := range []struct {
 			headers []string

@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 // Problem is every error of the API (RFC 9457, without types of its own).
@@ -46,4 +47,13 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(v)
+}
+
+// advised takes an error that says what to do apart.
+func advised(err error) (detail, advice string) {
+	detail, advice, ok := strings.Cut(err.Error(), "; ")
+	if !ok {
+		advice = "see /api/v1/openapi.json for what is expected"
+	}
+	return detail, advice
 }

@@ -65,7 +65,10 @@ func NewTable(anchors []*Anchor, insecure []dnsname.Name) *Table {
 
 // Ground finds what a name stands on at a moment.
 func (t *Table) Ground(name dnsname.Name, wall time.Time) Ground {
-	g := t.now.Load()
+	return t.now.Load().ground(name, wall)
+}
+
+func (g *grounds) ground(name dnsname.Name, wall time.Time) Ground {
 	for {
 		if a := g.against[name]; a != nil && wall.Before(a.Until) {
 			return Ground{Kind: Negative, Zone: name, NTA: a}
@@ -81,6 +84,16 @@ func (t *Table) Ground(name dnsname.Name, wall time.Time) Ground {
 		}
 		name = name.Parent()
 	}
+}
+
+// Negative tells whether there is any negative trust anchor.
+func (t *Table) Negative() bool { return len(t.now.Load().against) > 0 }
+
+// Positive is Ground as if there were no negative trust anchors.
+func (t *Table) Positive(name dnsname.Name) Ground {
+	g := *t.now.Load()
+	g.against = nil
+	return g.ground(name, time.Time{})
 }
 
 // SetAnchor replaces a zone's trust anchor: RFC 5011 found other keys. An empty one

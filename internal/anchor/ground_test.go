@@ -140,3 +140,23 @@ func TestReadersSeeWholeChanges(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A name's positive ground is what it stands on without negative trust anchors.
+func TestPositiveGround(t *testing.T) {
+	table := NewTable([]*Anchor{{Zone: "\x00", DS: Builtin().DS}}, []dnsname.Name{"\x01i\x00"})
+	if table.Negative() {
+		t.Error("a negative anchor without any")
+	}
+	table.SetAgainst([]*Against{{Zone: "\x01a\x00", Until: noon.Add(time.Hour)}})
+	if !table.Negative() {
+		t.Error("no negative anchor")
+	}
+	for name, want := range map[dnsname.Name]Kind{"\x01w\x01a\x00": Anchored, "\x01w\x01i\x00": Insecure} {
+		if g := table.Positive(name); g.Kind != want || g.NTA != nil {
+			t.Errorf("%s: %v", name, g.Kind)
+		}
+	}
+	if g := table.Ground("\x01w\x01a\x00", noon); g.Kind != Negative {
+		t.Errorf("with it: %v", g.Kind)
+	}
+}

@@ -69,6 +69,17 @@ func (c Code) String() string {
 	return "EDE" + strconv.Itoa(int(c))
 }
 
+// FailsValidation tells whether the code is of data that may not be believed: what
+// is signed wrongly, or not, or not as it should be. Nobody but who validates says so.
+func (c Code) FailsValidation() bool {
+	switch c {
+	case Bogus, SignatureExpired, SignatureNotYetValid, DNSKEYMissing, RRSIGsMissing, NoZoneKeyBit, NSECMissing,
+		SignatureExpiredBefore, UnsupportedNSEC3Iter:
+		return true
+	}
+	return false
+}
+
 // Error is a failure with the code that a client gets told. ID is four letters
 // that stand once in the source, so that a user's report leads to one line;
 // Text is short prose for people and names the server and the cause.
@@ -76,6 +87,9 @@ type Error struct {
 	Code Code
 	ID   string
 	Text string
+	// Zone is whose fault it is that something does not validate, in wire form and
+	// lower case; "" of any other failure.
+	Zone string
 }
 
 // Error gives name, text and ID.

@@ -122,3 +122,12 @@ func isError(e ast.Expr) bool {
 	pkg, ok := sel.X.(*ast.Ident)
 	return ok && pkg.Name == "ede"
 }
+
+func TestFailsValidation(t *testing.T) {
+	for code := range Code(40) {
+		want := code >= Bogus && code <= NSECMissing || code == SignatureExpiredBefore || code == UnsupportedNSEC3Iter
+		if code.FailsValidation() != want {
+			t.Errorf("%v: %v", code, !want)
+		}
+	}
+}

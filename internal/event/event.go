@@ -204,8 +204,36 @@ type StaleServed struct {
 	Negative bool          // it says that the name or the type does not exist
 	Age      time.Duration // since the expiry, of the hop that expired first
 	Waited   time.Duration // by the client, for something better
+	Until    clock.Mono    // from then on it is not served any more, as far as that is known
 	Why      StaleReason
 	Cause    *ede.Error // nil when nothing failed yet
+}
+
+// Judged tells what validation made of what a flight brought, or in vain: once for
+// each flight, whichever servers it asked.
+type Judged struct {
+	At       clock.Mono
+	Flight   FlightID
+	Question Question
+	Zone     dnsname.Name // whose keys, or the want of them, decided; "" when no zone did
+	Secure   bool         // all of what is believed is
+	Bogus    bool         // it does not validate; otherwise a failure is the want of a link
+	Failure  *ede.Error   // nil: it is believed
+	Links    []Link       // of the chain of trust, in the order in which they were looked at
+}
+
+// Link is a step of building a chain of trust.
+type Link struct {
+	Zone  dnsname.Name
+	State string // secure, insecure, bogus, indeterminate
+	Text  string // for people
+}
+
+// Failed tells that a client got no answer because of what does not validate.
+type Failed struct {
+	At       clock.Mono
+	Question Question
+	Cause    *ede.Error
 }
 
 // StaleReason is why something stale was served.
@@ -255,6 +283,8 @@ func (Downgraded) event()    {}
 func (Priming) event()       {}
 func (BudgetHit) event()     {}
 func (CutHealth) event()     {}
+func (Judged) event()        {}
+func (Failed) event()        {}
 func (StaleServed) event()   {}
 func (Rechecked) event()     {}
 func (Prefetched) event()    {}

@@ -46,6 +46,7 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 		}
 	}
 	e.Proof, e.TTL, e.Valid = proofs, min(e.TTL, left), valid
+	j.verdict.Signers = add(j.verdict.Signers, t.zone)
 	return nil
 }
 
@@ -87,7 +88,7 @@ func (j *judge) denied(e *cache.Entry, zone dnsname.Name, d *dnssec.Denial, encl
 // keys judges a zone's DNSKEY set: a key that the parent's DS records or the
 // anchor mean has to have signed it (RFC 4035 §5.2, §5.3).
 func (j *judge) keys(e *cache.Entry) *ede.Error {
-	g := j.v.grounds.Ground(e.Name, j.now)
+	g := j.v.stands(e.Name, j.now)
 	if g.Kind != anchor.Anchored {
 		e.Security = rrset.Insecure
 		return nil
@@ -141,7 +142,7 @@ func (j *judge) unsigned(e *cache.Entry) *ede.Error {
 	if e.Type == wire.TypeDS && !name.IsRoot() {
 		name = name.Parent()
 	}
-	if g := j.v.grounds.Ground(name, j.now); !name.Under(from) || !from.Under(g.Zone) {
+	if g := j.v.stands(name, j.now); !name.Under(from) || !from.Under(g.Zone) {
 		from = g.Zone
 	}
 	secure := from

@@ -37,7 +37,7 @@ func (j *judge) trust(zone dnsname.Name) trust {
 
 // build has the zone's keys fetched; whoever fetches has them judged, by keys.
 func (j *judge) build(zone dnsname.Name) trust {
-	switch g := j.v.grounds.Ground(zone, j.now); {
+	switch g := j.v.stands(zone, j.now); {
 	case g.Kind != anchor.Anchored:
 		if g.Kind == anchor.Negative {
 			j.verdict.NTA = g.NTA

@@ -35,12 +35,30 @@ type Validator struct {
 	clock   *clock.Clock
 	policy  dnssec.Policy
 	pinned  time.Time
-	keys    keyTable
+	keys    *keyTable
+	all     bool // negative trust anchors do not count
 }
 
 // New makes a validator.
 func New(o Options) *Validator {
-	return &Validator{grounds: o.Grounds, clock: o.Clock, policy: o.Policy, pinned: o.Pinned}
+	return &Validator{grounds: o.Grounds, clock: o.Clock, policy: o.Policy, pinned: o.Pinned, keys: new(keyTable)}
+}
+
+// Regardless is the same validator, for which negative trust anchors do not count:
+// it tells whether a zone that has one validates again. The links that it is given
+// must have been judged so too.
+func (v *Validator) Regardless() *Validator {
+	own := *v
+	own.all = true
+	return &own
+}
+
+// stands finds what a name stands on.
+func (v *Validator) stands(name dnsname.Name, at time.Time) anchor.Ground {
+	if v.all {
+		return v.grounds.Positive(name)
+	}
+	return v.grounds.Ground(name, at)
 }
 
 // Verdict is what became of an answer.
@@ -54,6 +72,11 @@ type Verdict struct {
 	// had, and the answer of another server is worth no more.
 	Bogus bool
 	Zone  dnsname.Name // whose keys, or the want of them, decided about the failure
+	// Spent: the work budget ended it, which is nobody's fault.
+	Spent bool
+	// Signers are the zones whose keys verified what is Good, each once. That a zone's
+	// keys are those that its parent means tells nothing of what they sign.
+	Signers []dnsname.Name
 	// Lapsed: a link past its TTL was used, those who could renew it being out of
 	// reach.
 	Lapsed bool
@@ -81,6 +104,15 @@ func (v *Validator) Judge(ctx context.Context, f Fetcher, entries []cache.Entry,
 		j.verdict.Good++
 	}
 	return j.verdict
+}
+
+// Against gives the negative trust anchor that keeps what a name has of a type from
+// being validated now, nil for none. It allocates nothing.
+func (v *Validator) Against(name dnsname.Name, t wire.Type) *anchor.Against {
+	if v.all || !v.grounds.Negative() {
+		return nil
+	}
+	return v.ground(name, t).NTA
 }
 
 // wall is the time that signatures are judged by.
@@ -134,10 +166,22 @@ func (j *judge) entry(e *cache.Entry) *ede.Error {
 	return j.unsigned(e)
 }
 
+// fail notes why an entry is not believed. A link that does not validate says whose
+// fault that is; what has no such code is the fault of no zone.
 func (j *judge) fail(zone dnsname.Name, err *ede.Error, bogus bool) *ede.Error {
-	j.verdict.Zone, j.verdict.Bogus = zone, bogus
+	if err.Zone == "" && err.Code.FailsValidation() {
+		own := *err
+		own.Zone = string(zone)
+		err = &own
+	}
+	if err.Zone != "" {
+		zone = dnsname.Name(err.Zone)
+	}
+	j.verdict.Zone, j.verdict.Bogus, j.verdict.Spent = zone, bogus, err.ID == tooMuch
 	return err
 }
+
+var tooMuch = dnssec.TooMuch("").ID // constant in effect
 
 func (j *judge) link(zone dnsname.Name, s rrset.Security, text string) {
 	if len(j.verdict.Links) < mostLinks {
@@ -158,5 +202,5 @@ func (v *Validator) ground(name dnsname.Name, t wire.Type) anchor.Ground {
 	if t == wire.TypeDS && !name.IsRoot() {
 		name = name.Parent()
 	}
-	return v.grounds.Ground(name, v.wall())
+	return v.stands(name, v.wall())
 }

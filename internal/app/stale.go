@@ -30,8 +30,13 @@ func stalePolicy(p *config.StalePolicy) stale.Policy {
 	}
 	return stale.Policy{
 		Enabled: true, ClientTimeout: wait, Max: p.MaxStale, Negative: p.MaxStaleNegative, AnswerTTL: p.AnswerTTL,
-		Recheck: p.FailureRecheck, PositiveOnly: p.PositiveOnly, RefuseRefused: p.OnRefused == "refuse",
+		Recheck: p.FailureRecheck, PositiveOnly: p.PositiveOnly, RefuseRefused: p.OnRefused == "refuse", OnBogus: onBogus[p.OnBogus],
 	}
+}
+
+// onBogus are the values of on-bogus as the configuration calls them.
+var onBogus = map[string]stale.OnBogus{ // constant in effect
+	"until-signature-expiry": stale.BogusUntilExpiry, "max-stale": stale.BogusMaxStale, "never": stale.BogusNever,
 }
 
 // neverStale tells which clients get nothing stale, nil when all may.

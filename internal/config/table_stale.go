@@ -110,7 +110,7 @@ func stalePolicyRows(prefix string, policy func(any) *StalePolicy) []Option {
 		},
 		{
 			Key: "on-bogus", Default: `until-signature-expiry`, Values: []string{"until-signature-expiry", "max-stale", "never"},
-			Help:     "How long the last secure answer is served when the fresh one is bogus. Without dnssec.validation it has no effect.",
+			Help:     "How long the last good answer is served when the fresh one is bogus: until the signatures of it and of its chain of trust expire (what was never signed until max-stale), until max-stale, or not at all. Without dnssec.validation it has no effect.",
 			Examples: []string{`never`},
 			field:    func(s any) any { return &policy(s).OnBogus },
 		},

@@ -61,7 +61,22 @@ func (a *attempt) take(old Hop, state stale.State) {
 	}
 	if p := a.t.r.stale.For(old.Entry.Name); p.Enabled && a.t.takesStale() {
 		a.old, a.has, a.policy = old, true, p
+		a.Valid, a.Link = a.t.r.monoOf(old.Entry.Valid), a.t.job.link > 0
 	}
+}
+
+// monoOf is a moment of the wall clock on the other, 0 for none.
+func (r *Resolver) monoOf(at time.Time) clock.Mono {
+	if at.IsZero() {
+		return 0
+	}
+	return r.clock.Now().Add(at.Sub(r.clock.Wall()))
+}
+
+// fails notes why there is nothing better than the last good answer.
+func (a *attempt) fails(why, memory *ede.Error) {
+	a.cause, a.memory = why, memory
+	a.Bogus = a.Bogus || why != nil && why.Code.FailsValidation()
 }
 
 // lastLook looks into the cache again, once, before an attempt fails that waited
@@ -92,7 +107,8 @@ func (t *trail) takesStale() bool {
 // (RFC 9520 §3.2), if there is one.
 func (a *attempt) remember(now clock.Mono) {
 	if f, ok := a.t.r.cache.Failure(now, a.t.question()); ok {
-		a.Ended, a.Refused, a.cause, a.memory = true, f.Refused, f.Cause, errRemembered()
+		a.Ended, a.Refused = true, f.Refused
+		a.fails(f.Cause, errRemembered())
 	}
 }
 
@@ -117,9 +133,12 @@ func (a *attempt) look(now clock.Mono) {
 	case f.Refused && a.policy.RefuseRefused && now >= f.Until: // it has no answer behind which it is tried again
 		return
 	}
-	a.Failed, a.Refused = f.Last, a.Refused || f.Refused
-	if !a.Trouble {
-		a.cause, a.memory = f.Cause, errRemembered()
+	a.Failed, a.Counts, a.Refused = f.Last, f.Until, a.Refused || f.Refused
+	if why, memory := a.cause, a.memory; a.Trouble {
+		a.fails(f.Cause, nil)
+		a.cause, a.memory = why, memory
+	} else {
+		a.fails(f.Cause, errRemembered())
 	}
 }
 
@@ -133,7 +152,7 @@ func (a *attempt) trouble(now clock.Mono) {
 		return
 	}
 	a.Refused = a.Refused || tr.Refused
-	a.cause, a.memory = tr.Cause, errZone()
+	a.fails(tr.Cause, errZone())
 	if a.cause == nil {
 		a.cause = &ede.Error{Code: ede.NoReachableAuthority, ID: "TRBL", Text: "no server of " + a.cut().String() + " answers"}
 	}
@@ -264,7 +283,8 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 		h, state := t.known(r.clock.Now())
 		return h, state == stale.Fresh
 	}
-	a.Ended, a.Refused, a.cause, a.memory = true, res.Refused, cause(res.Failure), nil
+	a.Ended, a.Refused = true, res.Refused
+	a.fails(cause(res.Failure), nil)
 	if res.Borrowed && res.Failure == nil {
 		a.cause = errWithheld()
 	}

@@ -13,9 +13,17 @@ type Attempt struct {
 	Timeout time.Duration // of the client, as Policy.Timeout gave it
 	Ended   bool          // this attempt ended without a useful answer
 	Failed  clock.Mono    // when the question's own last attempt failed; 0: none is remembered
+	Counts  clock.Mono    // until when that answers for who has nothing else (RFC 9520 §3.2)
 	Refused bool          // that failure, or the cut's, was REFUSED by all servers
 	Trouble bool          // the cut is suspect or failing
 	Full    bool          // no refresh is admitted now: the cut has just come back
+	Bogus   bool          // that failure, or the cut's, is that what is said does not validate
+	// Valid is when the signatures of the last good answer expire, or those of its
+	// chain of trust; 0: it has none.
+	Valid clock.Mono
+	// Link: it is a link of a chain of trust, which proves nothing once its signatures
+	// have expired.
+	Link bool
 
 	limit clock.Mono // from which the chain's last good answer is not served any more; 0: not looked at
 }
@@ -79,6 +87,11 @@ func (p *Policy) decideStale(now clock.Mono, a Attempt) Decision {
 	switch {
 	case p.RefuseRefused && a.Refused:
 		return Decision{Action: Fail}
+	case now >= p.Served(ever, &a): // as of what is gone
+		if a.Ended || now < a.Counts {
+			return Decision{Action: Fail}
+		}
+		return Decision{Action: Wait}
 	case a.Ended, a.Trouble: // the recheck is under way
 		return Decision{Action: ServeStale}
 	case a.Failed != 0:
@@ -90,6 +103,25 @@ func (p *Policy) decideStale(now clock.Mono, a Attempt) Decision {
 	}
 	return Decision{Action: Wait, Until: until}
 }
+
+// Served is until when a last good answer is served while things are as the attempt
+// knows them; until is the stale-until that Policy.Until gave. What would replace it
+// may be bogus; and a link of a chain of trust proves nothing once its signatures
+// have expired, whatever it fails for.
+func (p *Policy) Served(until clock.Mono, a *Attempt) clock.Mono {
+	switch {
+	case a.Bogus && p.OnBogus == BogusNever:
+		return -ever
+	case a.Valid == 0:
+		return until
+	case a.Link, a.Bogus && p.OnBogus == BogusUntilExpiry:
+		return min(until, a.Valid)
+	}
+	return until
+}
+
+// ever is after every moment.
+const ever = clock.Mono(1<<63 - 1)
 
 // Bounds of what is learnt of how long a client should wait. RFC 8767 §5
 // recommends 1.8 s, just under the 2 s of many a stub resolver.

@@ -28,6 +28,18 @@ func TestDecide(t *testing.T) {
 	failed := func(ago time.Duration) stale.Attempt {
 		return with(func(a *stale.Attempt) { a.Failed = began.Add(-ago) })
 	}
+	bogus := func(valid clock.Mono) stale.Attempt {
+		return with(func(a *stale.Attempt) { a.Ended, a.Bogus, a.Valid = true, true, valid })
+	}
+	was := func(counts, valid clock.Mono) stale.Attempt {
+		return with(func(a *stale.Attempt) { a.Failed, a.Counts, a.Bogus, a.Valid = began.Add(-1), counts, true, valid })
+	}
+	link := func(valid clock.Mono) stale.Attempt {
+		return with(func(a *stale.Attempt) { a.Ended, a.Link, a.Valid = true, true, valid })
+	}
+	max, never := usual, usual
+	max.OnBogus, never.OnBogus = stale.BogusMaxStale, stale.BogusNever
+	fails := stale.Decision{Action: stale.Fail}
 	wait := stale.Decision{Action: stale.Wait, Until: began.Add(timeout)}
 	serve, refresh := stale.Decision{Action: stale.ServeStale}, stale.Decision{Action: stale.ServeStale, Refresh: true}
 	for _, v := range []struct {
@@ -54,6 +66,20 @@ func TestDecide(t *testing.T) {
 		{"stale, all refused", usual, began, stale.Stale, refused, serve},
 		{"stale, all refused, which is an answer", refuse, began, stale.Stale, refused, stale.Decision{Action: stale.Fail}},
 		{"stale, failed otherwise, REFUSED being an answer", refuse, began, stale.Stale, ended, serve},
+		{"bogus, signatures in date", usual, began, stale.Stale, bogus(began + 1), serve},
+		{"bogus, signatures expired", usual, began, stale.Stale, bogus(began), fails},
+		{"bogus, never signed", usual, began, stale.Stale, bogus(0), serve},
+		{"failed otherwise, signatures expired", usual, began, stale.Stale, with(func(a *stale.Attempt) { a.Ended, a.Valid = true, began }), serve},
+		{"bogus, signatures expired, max-stale", max, began, stale.Stale, bogus(began), serve},
+		{"bogus, never", never, began, stale.Stale, bogus(began + 1), fails},
+		{"bogus, never signed, never", never, began, stale.Stale, bogus(0), fails},
+		{"failed otherwise, never", never, began, stale.Stale, ended, serve},
+		{"bogus a moment ago, never", never, began, stale.Stale, was(began+1, 0), fails},
+		{"bogus before, never", never, began, stale.Stale, was(began, 0), stale.Decision{Action: stale.Wait}},
+		{"bogus before, signatures in date", usual, began, stale.Stale, was(began, began+1), serve},
+		{"a link that failed, signatures in date", usual, began, stale.Stale, link(began + 1), serve},
+		{"a link that failed, signatures expired", usual, began, stale.Stale, link(began), fails},
+		{"a link that failed, signatures expired, max-stale", max, began, stale.Stale, link(began), fails},
 		{"gone", usual, began, stale.Gone, running, stale.Decision{Action: stale.Wait}},
 		{"gone, past the client timeout", usual, began.Add(time.Second), stale.Gone, running, stale.Decision{Action: stale.Wait}},
 		{"gone, failed", usual, began, stale.Gone, ended, stale.Decision{Action: stale.Fail}},
@@ -135,5 +161,29 @@ func TestPolicyTimeout(t *testing.T) {
 	}
 	if got := fixed.Timeout(time.Second); got != 0 {
 		t.Errorf("0s: %v", got)
+	}
+}
+
+// Until when something is served, as far as that is known.
+func TestServed(t *testing.T) {
+	for _, v := range []struct {
+		on   stale.OnBogus
+		a    stale.Attempt
+		want clock.Mono
+	}{
+		{0, stale.Attempt{Valid: 5}, 9},
+		{0, stale.Attempt{Valid: 5, Link: true}, 5},
+		{0, stale.Attempt{Valid: 5, Bogus: true}, 5},
+		{0, stale.Attempt{Valid: 15, Bogus: true}, 9},
+		{0, stale.Attempt{Bogus: true}, 9},
+		{stale.BogusMaxStale, stale.Attempt{Valid: 5, Bogus: true}, 9},
+		{stale.BogusMaxStale, stale.Attempt{Valid: 5, Bogus: true, Link: true}, 5},
+		{stale.BogusNever, stale.Attempt{Valid: 5, Bogus: true}, -(1<<63 - 1)},
+		{stale.BogusNever, stale.Attempt{Valid: 5}, 9},
+	} {
+		p := stale.Policy{Enabled: true, OnBogus: v.on}
+		if got := p.Served(9, &v.a); got != v.want {
+			t.Errorf("%d, %+v: %v, want %v", v.on, v.a, got, v.want)
+		}
 	}
 }

@@ -23,7 +23,19 @@ type Policy struct {
 	Recheck       time.Duration // between attempts at a name whose last one failed
 	PositiveOnly  bool          // NODATA and NXDOMAIN are never stale
 	RefuseRefused bool          // that all servers refuse is an answer, not a failure
+	OnBogus       OnBogus       // what there is to serve when the fresh data is bogus
 }
+
+// OnBogus says how long the last good answer is served when what would replace it
+// does not validate.
+type OnBogus uint8
+
+// The values of OnBogus. Of what was never signed, the signatures never expire.
+const (
+	BogusUntilExpiry OnBogus = iota // of its signatures, and those of its chain of trust
+	BogusMaxStale                   // as long as for any other failure
+	BogusNever                      // not at all
+)
 
 // Until is the moment from which an entry is never served: its expiry, plus
 // what the policy adds. An entry whose TTL is zero is never stale (RFC 8767 §4).

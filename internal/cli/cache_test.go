@@ -92,6 +92,11 @@ func (s *shelf) Zones() control.ZoneList {
 		{Zone: "example.", State: "failing", Cause: "ns1.example. did not answer", Since: now.Add(-41 * time.Minute), LastFailure: now.Add(-2 * time.Second),
 			NextRecheck: now.Add(20 * time.Second), ClientTimeout: 240, Learned: 240, Samples: 64},
 		{Zone: "consul.", State: "well", ClientTimeout: 500, Learned: 120, Samples: 20},
+	}, Suggestions: []control.Suggestion{
+		{Zone: "de.", Since: now.Add(-10 * time.Minute), LastFailure: now.Add(-time.Second), Code: 7, Cause: "signature of a.de. DS by key 9 of de. expired",
+			Names: 2000, Questions: 71234, StaleNames: 1500, StaleFirst: now.Add(time.Hour), StaleLast: now.Add(20 * time.Hour), Command: "lastgood nta add de. --for 2h"},
+		{Zone: "al.", Since: now.Add(-10 * time.Minute), LastFailure: now.Add(-time.Second), Names: 5, Questions: 9, Cause: "no key", Command: "lastgood nta add al. --for 2h"},
+		{Zone: "by.", Since: now, LastFailure: now, Names: 5, Questions: 9, StaleNames: 1, StaleLast: now.Add(-time.Minute), Command: "lastgood nta add by. --for 2h"},
 	}}
 }
 
@@ -100,7 +105,7 @@ func serveControl(t *testing.T, s *shelf, listen, token string) string {
 	t.Helper()
 	c, err := control.New(control.Options{
 		Listen: listen, Token: token, Ready: func() bool { return true }, Gather: func(func(control.Metric)) {},
-		Log: slog.New(slog.DiscardHandler), Cache: s, Resolver: s,
+		Log: slog.New(slog.DiscardHandler), Cache: s, Resolver: s, NTAs: s,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +211,11 @@ func TestCacheStatsAndZones(t *testing.T) {
 	at := " --control " + serveControl(t, new(shelf), "127.0.0.1:0", "")
 	expect(t, 0, "cache stats"+at, "entries       12, of them 5 stale", "1.0 MiB of 4.0 MiB (25 %)", "77 fresh")
 	expect(t, 0, "cache stats --json"+at, `"entries": 12`)
-	expect(t, 0, "zones"+at, "no name server that was asked has answered for 1m30s", "ZONE", "CLIENT TIMEOUT", "NEXT RECHECK",
+	expect(t, 0, "zones"+at, "no name server that was asked has answered for 1m30s",
+		"de. does not validate any more, since 10m ago, the last time 1s ago:\n  signature of a.de. DS by key 9 of de. expired",
+		"2000 names and 71234 questions are hit; for 1500 of the names clients get the last good answer, the first until 20", "the last until 20",
+		"what would end it: lastgood nta add de. --for 2h", "al. does", "there are no last good answers for them", "by. does", "1 of the names had last good answers until 1m ago",
+		"ZONE", "CLIENT TIMEOUT", "NEXT RECHECK",
 		"example.", "failing", "41m ago", "240ms (64 samples)", "2s ago", "in ", "s", "did not answer", "consul.", "well", "-", "500ms (configured)", "-")
 	expect(t, 0, "zones --json"+at, `"zone": "example."`, `"next_recheck"`)
 }
@@ -317,7 +326,7 @@ func TestCompletionKnowsTheCacheCommands(t *testing.T) {
 		t.Skip("no bash here")
 	}
 	for words, want := range map[string]string{
-		"cache ''": "lookup", "cache dump --st": "--stale", "cache flush --ne": "--negative", "zones --con": "--control", "'' ": "zones",
+		"cache ''": "lookup", "cache dump --st": "--stale", "cache flush --ne": "--negative", "nta ''": "remove", "nta add --r": "--reason", "zones --con": "--control", "'' ": "zones",
 	} {
 		script := lastgood(t, "completion", "bash").out + "COMP_WORDS=(lastgood " + words + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]}-1))\n_lastgood\necho \"${COMPREPLY[@]}\"\n"
 		out, err := exec.Command(bash, "-c", script).CombinedOutput()

@@ -16,7 +16,12 @@ func zonesCommand() *command {
 just now; failing: whole attempts failed, or several names did. Such a zone is
 not waited for: clients get the last good answers at once. The client timeout
 is how long a client of a healthy zone waits before it gets one; it is learned
-from the last 64 resolutions, and 500ms below 16 samples.`,
+from the last 64 resolutions, and 500ms below 16 samples.
+
+Above them stand the zones that validated before and now fail, in many names and
+with one cause: what is wrong, how many names and questions it hits, for how many
+of them clients still get the last good answer and until when, and the command
+that would end it. Nothing of the kind is done without you.`,
 		example: []string{"lastgood zones", "lastgood zones --json"},
 		flags:   controlFlags,
 		run:     showing("zones", "/api/v1/zones", func(w io.Writer, list *control.ZoneList) { printZones(w, list, time.Now()) }),
@@ -27,6 +32,9 @@ from the last 64 resolutions, and 500ms below 16 samples.`,
 func printZones(w io.Writer, list *control.ZoneList, now time.Time) {
 	if list.Offline {
 		fmt.Fprintf(w, "no name server that was asked has answered for %s: perhaps this machine's own network is down\n\n", span(now.Sub(list.OfflineSince)))
+	}
+	for i := range list.Suggestions {
+		printSuggestion(w, &list.Suggestions[i], now)
 	}
 	if len(list.Zones) == 0 {
 		fmt.Fprintln(w, "nothing is known of any zone yet")
@@ -39,6 +47,23 @@ func printZones(w io.Writer, list *control.ZoneList, now time.Time) {
 			since(now, z.Since, " ago"), timeoutText(&z), since(now, z.LastFailure, " ago"), until(now, z.NextRecheck), orDash(printable([]byte(z.Cause))))
 	}
 	table.Flush()
+}
+
+// printSuggestion writes what fails in a zone, and what would end it.
+func printSuggestion(w io.Writer, s *control.Suggestion, now time.Time) {
+	fmt.Fprintf(w, "%s does not validate any more, since %s, the last time %s:\n  %s\n", printable([]byte(s.Zone)),
+		since(now, s.Since, " ago"), since(now, s.LastFailure, " ago"), printable([]byte(s.Cause)))
+	fmt.Fprintf(w, "  %d name%s and %d question%s are hit; ", s.Names, plural(int(s.Names)), s.Questions, plural(int(s.Questions)))
+	switch {
+	case s.StaleNames == 0:
+		fmt.Fprintln(w, "there are no last good answers for them")
+	case !s.StaleLast.After(now):
+		fmt.Fprintf(w, "%d of the names had last good answers until %s ago\n", s.StaleNames, span(now.Sub(s.StaleLast)))
+	default:
+		fmt.Fprintf(w, "for %d of the names clients get the last good answer, the first until %s, the last until %s\n",
+			s.StaleNames, moment(s.StaleFirst), moment(s.StaleLast))
+	}
+	fmt.Fprintf(w, "  what would end it: %s\n\n", printable([]byte(s.Command)))
 }
 
 func timeoutText(z *control.Zone) string {

@@ -184,6 +184,13 @@ func (n *Negatives) List() []*Against {
 	return list
 }
 
+// Has tells whether there is one of a zone, whichever kind.
+func (n *Negatives) Has(zone dnsname.Name) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.counting(zone) != nil
+}
+
 func inOrder(a, b *Against) int {
 	switch c := dnsname.Compare(a.Zone, b.Zone); {
 	case c != 0:

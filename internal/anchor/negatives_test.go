@@ -64,7 +64,10 @@ func TestNegatives(t *testing.T) {
 	if g := tb.Ground(zone, noon); g.NTA != a {
 		t.Errorf("the ground has %+v", g.NTA)
 	}
-	if gone, err := n.Remove(zone); err != nil || gone != a {
+	if !n.Has(zone) || n.Has(dnsname.Root) {
+		t.Error("it is not there, or another one is")
+	}
+	if gone, err := n.Remove(zone); err != nil || gone != a || n.Has(zone) {
 		t.Errorf("%+v, %v", gone, err)
 	}
 	if got := under(tb, "www.example.", noon); got != "anchored ." {

@@ -27,6 +27,7 @@ func TestStrings(t *testing.T) {
 	distinct(t, int(TLS)+1, Transport.String)
 	distinct(t, int(ReasonLastHope)+1, Reason.String)
 	distinct(t, int(Budget)+1, Outcome.String)
+	distinct(t, int(NegativeRecovered)+1, NegativeChange.String)
 	for o, want := range map[Outcome]string{
 		Answer: "answer", Alias: "alias", NoData: "nodata", NXDomain: "nxdomain", Referral: "referral", Timeout: "timeout",
 		Unreachable: "unreachable", ServFail: "servfail", Refused: "refused", NotImp: "notimp", FormErr: "formerr",

@@ -60,7 +60,7 @@ func (z *Zone) step(a *answer, name dnsname.Name, t wire.Type, do bool) (next dn
 		owner = wildcard
 	}
 	if owner != name && do {
-		a.authority = z.proveExpanded(a.authority, question{name, t}, encloser)
+		a.authority = z.lies.shorten(z.proveExpanded(a.authority, question{name, t}, encloser), question{name, t})
 	}
 	if alias, ok := n.set(wire.TypeCNAME); ok && !atAlias(t) {
 		alias.Name = name
@@ -166,7 +166,7 @@ func (z *Zone) refer(a *answer, cut dnsname.Name, do bool) {
 		if ds, ok := n.set(wire.TypeDS); ok && !z.lies.withholds(cut, wire.TypeDS) {
 			a.authority = append(a.authority, ds)
 		} else {
-			a.authority = z.proveNoType(a.authority, question{cut, wire.TypeDS}, cut)
+			a.authority = z.lies.shorten(z.proveNoType(a.authority, question{cut, wire.TypeDS}, cut), question{cut, wire.TypeDS})
 		}
 	}
 	var siblings []rrset.Set
@@ -221,7 +221,7 @@ func (z *Zone) denyType(a *answer, q question, owner dnsname.Name, do bool) {
 	a.needed = true
 	a.authority = append([]rrset.Set{z.soa}, a.authority...)
 	if do {
-		a.authority = z.proveNoType(a.authority, q, owner)
+		a.authority = z.lies.shorten(z.proveNoType(a.authority, q, owner), q)
 	}
 }
 
@@ -231,7 +231,7 @@ func (z *Zone) denyName(a *answer, q question, encloser dnsname.Name, do bool) {
 	a.rcode, a.needed = wire.RcodeNXDomain, true
 	a.authority = append(a.authority, z.soa)
 	if do {
-		a.authority = z.proveNoName(a.authority, q, encloser)
+		a.authority = z.lies.shorten(z.proveNoName(a.authority, q, encloser), q)
 	}
 }
 

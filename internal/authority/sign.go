@@ -19,7 +19,7 @@ type Signing struct {
 	NSEC3       *NSEC3 // nil: NSEC
 	Breaks      []Break
 
-	strangers map[*Key]*Key // what wrong-key signs with in place of each
+	strangers map[*Key]map[string]*Key // what breaks sign with in place of each, by their words
 }
 
 var errNoKey = errors.New("no key to sign with")
@@ -175,7 +175,7 @@ func (s *Signing) sign(zone, name dnsname.Name, n *node, t wire.Type) ([]Record,
 		if !k.signs(uint16(t)) {
 			continue
 		}
-		d := draft{zone: zone, key: k, stranger: s.strangers[k], set: rrs, from: s.From, until: s.Until, copies: 1}
+		d := draft{zone: zone, key: k, strangers: s.strangers[k], set: rrs, from: s.From, until: s.Until, copies: 1}
 		for _, b := range s.Breaks {
 			if b.of(name, t) {
 				d.spoil(b)

@@ -11,6 +11,7 @@ import (
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
+	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
 
@@ -37,8 +38,11 @@ var breakWords = [...]BreakWord{
 	{"stripped", "there are none", func(d *draft) { d.copies = 0 }},
 	{"forged", "a bit of them is turned", func(d *draft) { d.forged = true }},
 	{"forged-16", "sixteen of each, in each of which another bit is turned", func(d *draft) { d.forged, d.copies = true, 16 }},
-	{wrongKey, "they are by a key that the zone does not have", func(d *draft) { d.key = d.stranger }},
+	{wrongKey, "they are by a key that the zone does not have", func(d *draft) { d.key = d.strangers[wrongKey] }},
 	{"wrong-signer", "they say to be by the zone above", func(d *draft) { d.signer = dnsname.MustParse(d.key.public.Hdr.Name).Parent() }},
+	{byParent, "they are by the zone above, with its key csk1", func(d *draft) { d.foreign(byParent) }},
+	{byChild, "they are by the zone child beneath, with its key csk1", func(d *draft) { d.foreign(byChild) }},
+	{bySibling, "they are by the zone sibling beside it, with its key csk1", func(d *draft) { d.foreign(bySibling) }},
 	{"wrong-owner", "they are of a set at another name", func(d *draft) { d.owner = "elsewhere" }},
 	{"wrong-labels", "they are of a wildcard beside the name", func(d *draft) { d.owner = "*" }},
 	{"wrong-algorithm", "they say to be of an algorithm that nobody knows", func(d *draft) { d.algorithm = 200 }},
@@ -46,6 +50,9 @@ var breakWords = [...]BreakWord{
 	{wrongDenial, "it is denied with the record of another name", nil},
 	{denied, "the name is denied, or answered from a wildcard, though it is there", nil},
 	{withheld, "the type is denied though it is there: with DS, a referral looks unsigned", nil},
+	{"proof-without-1", "it is denied, the first record of the proof left out", nil},
+	{"proof-without-2", "the second", nil},
+	{"proof-without-3", "the third", nil},
 }
 
 // Words that other code knows.
@@ -55,7 +62,18 @@ const (
 	wrongDenial = "wrong-denial"
 	denied      = "denied"
 	withheld    = "withheld"
+	byParent    = "by-parent"
+	byChild     = "by-child"
+	bySibling   = "by-sibling"
+	shortProof  = "proof-without-" // and the number of what is left out
 )
+
+// relatives are the zones whose keys break words sign with.
+var relatives = map[string]func(dnsname.Name) (dnsname.Name, error){ // constant in effect
+	byParent:  func(zone dnsname.Name) (dnsname.Name, error) { return zone.Parent(), nil },
+	byChild:   func(zone dnsname.Name) (dnsname.Name, error) { return zone.Prepend("child") },
+	bySibling: func(zone dnsname.Name) (dnsname.Name, error) { return zone.Parent().Prepend("sibling") },
+}
 
 // ParseBreak reads one of [BreakWords] and says what it is about.
 func ParseBreak(word string, name dnsname.Name, t wire.Type) (Break, error) {
@@ -78,7 +96,7 @@ func (b Break) of(name dnsname.Name, t wire.Type) bool {
 
 // lies are what a zone says wrongly of what does not exist.
 type lies struct {
-	denials  []Break // no-denial, wrong-denial
+	denials  []Break // no-denial, wrong-denial, proof-without-N
 	denied   []Break
 	withheld []Break
 }
@@ -86,7 +104,7 @@ type lies struct {
 func liesOf(breaks []Break) (l lies) {
 	for _, b := range breaks {
 		switch b.Word {
-		case noDenial, wrongDenial:
+		case noDenial, wrongDenial, shortProof + "1", shortProof + "2", shortProof + "3":
 			l.denials = append(l.denials, b)
 		case denied:
 			l.denied = append(l.denied, b)
@@ -117,11 +135,28 @@ func (l *lies) denial(name dnsname.Name, t wire.Type) string {
 	return ""
 }
 
+// shorten leaves out of a proof what a break wants to be missing. Proofs are few
+// records of one type, in the order in which they were added.
+func (l *lies) shorten(proof []rrset.Set, q question) []rrset.Set {
+	number, ok := strings.CutPrefix(l.denial(q.name, q.t), shortProof)
+	if !ok {
+		return proof
+	}
+	left := int(number[0] - '0')
+	return slices.DeleteFunc(proof, func(s rrset.Set) bool {
+		if s.Type == wire.TypeNSEC || s.Type == wire.TypeNSEC3 {
+			left--
+			return left == 0
+		}
+		return false
+	})
+}
+
 // draft is the signature of one set by one key before it is made.
 type draft struct {
 	zone        dnsname.Name
 	key         *Key
-	stranger    *Key // nil when no break wants one
+	strangers   map[string]*Key // by the word of the break that wants one
 	set         []dns.RR
 	from, until time.Time
 	copies      int // so many signatures
@@ -180,21 +215,47 @@ func (d *draft) sign() ([]Record, error) {
 	return list, nil
 }
 
-// findStrangers makes the keys that a break wants.
+// foreign lets another zone sign.
+func (d *draft) foreign(word string) {
+	d.key = d.strangers[word]
+	d.signer = dnsname.MustParse(d.key.public.Hdr.Name)
+}
+
+// findStrangers makes the keys that breaks want in place of each of the zone's.
 func (s *Signing) findStrangers(zone dnsname.Name) error {
-	if !slices.ContainsFunc(s.Breaks, func(b Break) bool { return b.Word == wrongKey }) {
-		return nil
-	}
-	s.strangers = map[*Key]*Key{}
+	s.strangers = map[*Key]map[string]*Key{}
 	for _, k := range s.Keys {
-		spec := KeySpec{Algorithm: dnssec.Algorithm(k.public.Algorithm), Seed: [32]byte{0xff, byte(k.Tag() >> 8), byte(k.Tag())}}
-		stranger, err := NewKey(zone, spec)
-		if err != nil {
-			return err
+		s.strangers[k] = map[string]*Key{}
+		for _, b := range s.Breaks {
+			if b.Word != wrongKey && relatives[b.Word] == nil {
+				continue
+			}
+			stranger, err := k.stranger(zone, b.Word)
+			if err != nil {
+				return err
+			}
+			s.strangers[k][b.Word] = stranger
 		}
-		s.strangers[k] = stranger
 	}
 	return nil
+}
+
+// stranger makes the key that a break wants in place of one of the zone's.
+func (k *Key) stranger(zone dnsname.Name, word string) (*Key, error) {
+	algorithm := dnssec.Algorithm(k.public.Algorithm)
+	relative := relatives[word]
+	if relative == nil {
+		return NewKey(zone, KeySpec{Algorithm: algorithm, Seed: [32]byte{0xff, byte(k.Tag() >> 8), byte(k.Tag())}})
+	}
+	other, err := relative(zone)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := parseKey(other, algorithm, "csk1")
+	if err != nil {
+		return nil, err
+	}
+	return NewKey(other, spec)
 }
 
 var errRootMoved = errors.New("the root's sets cannot be signed as of another name")

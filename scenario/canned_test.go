@@ -25,7 +25,8 @@ type canned struct {
 	raw       []byte
 	tail      []byte // behind the true question, as one answer record
 	drop      bool
-	msg       *dns.Msg // nil: the truth
+	as        *impostor // nil: the reply to this question
+	msg       *dns.Msg  // nil: the truth
 	ede       []*dns.EDNS0_EDE
 }
 
@@ -40,7 +41,7 @@ func newCanned(st *step) (c *canned, server string, err error) {
 		return nil, "", fmt.Errorf("reply SERVER NAME TYPE [option…]")
 	}
 	c = &canned{name: st.words[1], typ: strings.ToUpper(st.words[2]), left: -1}
-	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= drop")
+	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= as= drop")
 	if err != nil {
 		return nil, "", err
 	}
@@ -61,6 +62,8 @@ func newCanned(st *step) (c *canned, server string, err error) {
 			c.raw, err = hex.DecodeString(text)
 		case "tail":
 			c.tail, err = hex.DecodeString(text)
+		case "as":
+			c.as, err = newImpostor(text)
 		case "drop":
 			c.drop = true
 		}
@@ -184,7 +187,14 @@ func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reac
 			return append(append([]byte(nil), reply[:2]...), c.raw...)
 		}))
 	}
-	if c.msg != nil {
+	if c.as != nil {
+		scripts = append(scripts, simauth.Edit(c.as.say))
+	}
+	switch {
+	case c.msg == nil:
+	case c.as != nil:
+		scripts = append(scripts, simauth.Edit(func(m *dns.Msg) { m.Rcode = c.msg.Rcode }))
+	default:
 		scripts = append(scripts, simauth.Edit(c.say))
 	}
 	if c.tail != nil {

@@ -56,7 +56,7 @@
 //	check                          expectations about what happened since the latest mark
 //	mark                           counting for check begins here
 //	fault SERVER FAULT [zone=Z]    misbehave from now on (authority.Fault), "off" ends it
-//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [tail=HEX] [drop]
+//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [tail=HEX] [as=NAME[:TYPE]] [drop]
 //	    what a server says instead of the truth; * is any name or type; beneath
 //	    it rcode, flags, answer, authority, additional and ede lines. Without those
 //	    the true reply is cut, delayed, or comes after forged ones. cut=% cuts it

@@ -279,6 +279,9 @@ func (w *world) doReply(st *step) error {
 	if err != nil {
 		return err
 	}
+	if c.as != nil {
+		c.as.server = s.Server.Server
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.canned = append(s.canned, c)

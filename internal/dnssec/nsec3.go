@@ -51,7 +51,7 @@ func (c *chain3) add(zone dnsname.Name, s *rrset.Set, p *Policy, b *Budget) *cha
 	}
 	salt, rest := rest[:salted], rest[salted:]
 	n := int(rest[0])
-	owner, err := base32Hex.DecodeString(strings.ToUpper(s.Name.FirstLabel()))
+	owner, err := hashOf(s.Name)
 	if err != nil || n != sha1.Size || len(owner) != sha1.Size || len(rest) < 1+n {
 		return c
 	}
@@ -62,6 +62,11 @@ func (c *chain3) add(zone dnsname.Name, s *rrset.Set, p *Policy, b *Budget) *cha
 		c.records = append(c.records, nsec3{owner, rest[1 : 1+n], data[1]&flagOptOut != 0, bitmap(rest[1+n:])})
 	}
 	return c
+}
+
+// hashOf reads the hash that is an NSEC3 record's owner.
+func hashOf(owner dnsname.Name) ([]byte, error) {
+	return base32Hex.DecodeString(strings.ToUpper(owner.FirstLabel()))
 }
 
 func (c *chain3) spent() bool { return c != nil && c.short }

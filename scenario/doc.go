@@ -97,6 +97,7 @@
 //	nsec3=ITERATIONS[:SALT]        NSEC3 in place of NSEC
 //	opt-out                        that leaves unsigned delegations out
 //	valid=90d                      so long from now; the signatures begin an hour before
+//	key-ttl=1h                     the TTL of the DNSKEY records
 //	ds=2[,DIGEST…]|none|wrong      the DS records
 //	wrong=WORD[:NAME[:TYPE]]       broken from the beginning
 //

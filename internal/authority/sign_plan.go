@@ -21,6 +21,7 @@ type Plan struct {
 	Twins   int                 // more keys, with the tag of the first (see [Key.Twins])
 	NSEC3   *NSEC3              // nil: NSEC
 	Valid   time.Duration       // of the signatures from the moment of signing; they begin an hour before
+	KeyTTL  time.Duration       // of the DNSKEY set; 0: an hour
 	Digests []dnssec.DigestType // of DS records in the zone above; none: it has none
 	WrongDS bool                // those match no key
 	Breaks  []Break
@@ -63,6 +64,7 @@ var planWords = [...]planWord{
 	{"nsec3=ITERATIONS[:SALT]", "NSEC3 in place of NSEC, the salt in hexadecimal digits", (*planText).takeNSEC3},
 	{"opt-out", "NSEC3 records leave unsigned delegations out", (*planText).takeOptOut},
 	{"valid=90d", "how long from now the signatures are valid", (*planText).takeValid},
+	{"key-ttl=1h", "the TTL of the DNSKEY records", (*planText).takeKeyTTL},
 	{"ds=2[,DIGEST…]|none|wrong", "the DS records in the zone above; wrong ones match no key", (*planText).takeDS},
 	{"wrong=WORD[:NAME[:TYPE]]", "a way to be broken, of one name or all; may be there several times", (*planText).takeWrong},
 }
@@ -154,17 +156,27 @@ func (p *planText) chain() *NSEC3 {
 	return p.NSEC3
 }
 
-func (p *planText) takeValid(value string) error {
+func (p *planText) takeValid(value string) (err error) {
+	p.Valid, err = longDuration(value)
+	return err
+}
+
+func (p *planText) takeKeyTTL(value string) (err error) {
+	p.KeyTTL, err = longDuration(value)
+	return err
+}
+
+// longDuration reads a duration that may be in days.
+func longDuration(value string) (time.Duration, error) {
 	unit := time.Duration(1)
 	if days, ok := strings.CutSuffix(value, "d"); ok {
 		value, unit = days+"h", 24
 	}
 	d, err := time.ParseDuration(value)
 	if err != nil || d < 0 || d > maxValid/unit {
-		return fmt.Errorf("want a duration up to %v", maxValid)
+		return 0, fmt.Errorf("want a duration up to %v", maxValid)
 	}
-	p.Valid = d * unit
-	return nil
+	return d * unit, nil
 }
 
 func (p *planText) takeDS(value string) error {
@@ -243,6 +255,9 @@ func (p *Plan) Sign(z *Zone, now time.Time) (*Zone, error) {
 		k, err := NewKey(p.Zone, spec)
 		if err != nil {
 			return nil, err
+		}
+		if p.KeyTTL > 0 {
+			k.public.Hdr.Ttl = uint32(p.KeyTTL / time.Second)
 		}
 		s.Keys = append(s.Keys, k)
 		if i == 0 && p.Twins > 0 {

@@ -26,7 +26,7 @@ func TestPlansValidate(t *testing.T) {
 	z := testZone(t, "example.com")
 	for _, words := range []string{
 		"", "algorithm=5", "algorithm=7 nsec3=0", "algorithm=8 keys=ksk1,zsk1 ds=1,2,4", "algorithm=10 nsec3=5:c0ffee opt-out",
-		"algorithm=13 keys=ksk1,zsk1,zsk2,standby3", "algorithm=14 valid=3h", "algorithm=8,13 keys=csk1,csk2", "keys=csk1,ksk2-revoked",
+		"algorithm=13 keys=ksk1,zsk1,zsk2,standby3", "algorithm=14 valid=3h key-ttl=2d", "algorithm=8,13 keys=csk1,csk2", "keys=csk1,ksk2-revoked",
 		"twins=3", "keys=csk1,hidden2",
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -26,6 +26,7 @@ func (r *request) react(dst []byte) Reaction {
 		re.Delay += tcpRetransmit // TCP repairs losses, late
 	}
 	re.Reply = r.flawed(dst)
+	re.More = r.more
 	r.forge(&re, len(dst))
 	if tcp && f.Has(stallTCP) {
 		re.Stall = 2 + (len(re.Reply)-len(dst))/2

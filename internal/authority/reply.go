@@ -21,6 +21,7 @@ type request struct {
 	hasEDNS   bool
 	zone      *Zone // that answers, nil without one
 	fault     Fault
+	more      [][]byte // messages behind the first of a zone transfer
 }
 
 // header is the start of every reply.
@@ -81,6 +82,8 @@ func (r *request) answer(dst []byte) []byte {
 		return r.refuse(dst, wire.RcodeBadVers)
 	case r.zone == nil, r.question.Class != wire.ClassIN:
 		return r.refuse(dst, wire.RcodeRefused)
+	case r.wantsTransfer():
+		return r.transfer(dst)
 	case r.question.Type.IsMeta() && r.question.Type != wire.TypeANY:
 		return r.refuse(dst, wire.RcodeRefused) // zone transfers and the like
 	}

@@ -24,6 +24,8 @@ type Options struct {
 	UDPSize uint16     // largest UDP reply with EDNS, 0 means 1232
 	Minimal bool       // positive answers without the zone's NS records
 	Rand    *rand.Rand // the chance of loss; nil: every loss above 0 is total
+
+	Transfers bool // zone transfers over TCP, to anybody (RFC 5936, RFC 1995)
 }
 
 // Server holds zones and answers from the closest. All methods may be called
@@ -38,8 +40,9 @@ type Server struct {
 // state is what a server holds at a moment. It is immutable.
 type state struct {
 	zones  map[dnsname.Name]*Zone
-	faults map[dnsname.Name]Fault // by origin
-	whole  Fault                  // the server's, whatever the zone
+	past   map[dnsname.Name][]*Zone // what SetZone replaced, by origin
+	faults map[dnsname.Name]Fault   // by origin
+	whole  Fault                    // the server's, whatever the zone
 }
 
 // NewServer makes a server without zones.
@@ -56,9 +59,9 @@ func (s *Server) update(f func(*state)) {
 	s.change.Lock()
 	defer s.change.Unlock()
 	old := s.state.Load()
-	next := &state{zones: maps.Clone(old.zones), faults: maps.Clone(old.faults), whole: old.whole}
+	next := &state{zones: maps.Clone(old.zones), past: maps.Clone(old.past), faults: maps.Clone(old.faults), whole: old.whole}
 	if next.zones == nil {
-		next.zones, next.faults = map[dnsname.Name]*Zone{}, map[dnsname.Name]Fault{}
+		next.zones, next.past, next.faults = map[dnsname.Name]*Zone{}, map[dnsname.Name][]*Zone{}, map[dnsname.Name]Fault{}
 	}
 	f(next)
 	s.state.Store(next)
@@ -66,7 +69,14 @@ func (s *Server) update(f func(*state)) {
 
 // SetZone adds a zone or replaces the one of that origin. Queries see all of
 // the old zone or all of the new.
-func (s *Server) SetZone(z *Zone) { s.update(func(st *state) { st.zones[z.origin] = z }) }
+func (s *Server) SetZone(z *Zone) {
+	s.update(func(st *state) {
+		if old := st.zones[z.origin]; old != nil && s.options.Transfers && old.Serial() != z.Serial() {
+			st.keep(old)
+		}
+		st.zones[z.origin] = z
+	})
+}
 
 // RemoveZone removes a zone; questions for it are then the next zone's above,
 // or refused.
@@ -141,6 +151,7 @@ type Reaction struct {
 	Close  bool          // over TCP: reset the connection
 	Stall  int           // over TCP: send so many octets, length field included, and no more; 0: all
 	Zone   dnsname.Name  // that answered, "" without one
+	More   [][]byte      // over TCP: further messages behind Reply
 }
 
 // tcpRetransmit is how late a lost piece of a TCP connection is.

@@ -24,6 +24,7 @@ type Plan struct {
 	KeyTTL  time.Duration       // of the DNSKEY set; 0: an hour
 	Digests []dnssec.DigestType // of DS records in the zone above; none: it has none
 	WrongDS bool                // those match no key
+	Digest  string              // a ZONEMD record (RFC 8976): right, or as a word of zonemd= has it; "" none
 	Breaks  []Break
 }
 
@@ -66,6 +67,7 @@ var planWords = [...]planWord{
 	{"valid=90d", "how long from now the signatures are valid", (*planText).takeValid},
 	{"key-ttl=1h", "the TTL of the DNSKEY records", (*planText).takeKeyTTL},
 	{"ds=2[,DIGEST…]|none|wrong", "the DS records in the zone above; wrong ones match no key", (*planText).takeDS},
+	{"zonemd=right|wrong|serial|scheme", "a ZONEMD record, right (also without a word) or of another zone, serial or scheme", (*planText).takeZonemd},
 	{"wrong=WORD[:NAME[:TYPE]]", "a way to be broken, of one name or all; may be there several times", (*planText).takeWrong},
 }
 
@@ -267,6 +269,9 @@ func (p *Plan) Sign(z *Zone, now time.Time) (*Zone, error) {
 			}
 			s.Keys = append(twins, s.Keys...) // who tries them in order tries them first
 		}
+	}
+	if p.Digest != "" {
+		return z.signDigested(s, p.Digest)
 	}
 	return z.Sign(s)
 }

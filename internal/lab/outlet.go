@@ -203,6 +203,15 @@ func (s *stream) send(re authority.Reaction) {
 	if _, err := s.Write(b); err != nil {
 		s.Close()
 	}
+	for _, m := range re.More {
+		if s.stalled {
+			return
+		}
+		if _, err := s.Write(append(binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(m)), uint16(len(m))), m...)); err != nil {
+			s.Close()
+			return
+		}
+	}
 }
 
 // reset closes a connection as a server does that wants none of it.

@@ -175,3 +175,10 @@ func (d *Data) Records() iter.Seq[Record] {
 
 // same tells whether two zones are the same to the octet.
 func (d *Data) same(o *Data) bool { return slices.Equal(d.nodes, o.nodes) }
+
+// SerialOf is the serial number in the data of an SOA record; ok is false when it has
+// not the shape of one.
+func SerialOf(rdata []byte) (serial uint32, ok bool) {
+	s, ok := readSOA(rdata)
+	return s.serial, ok
+}

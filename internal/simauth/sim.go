@@ -56,7 +56,7 @@ func (s *Sim) Add(name string, addrs ...string) *Server {
 		parsed = append(parsed, netip.MustParseAddr(a))
 	}
 	return s.serve(lab.Server{Host: dnsname.MustParse(name), Addrs: parsed},
-		authority.NewServer(authority.Options{Minimal: true, Rand: s.rand()}))
+		authority.NewServer(authority.Options{Minimal: true, Rand: s.rand(), Transfers: true}))
 }
 
 // Place puts a world on the network, each server with its zones, its lasting

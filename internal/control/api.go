@@ -88,6 +88,7 @@ func (s *Server) endpoints() []endpoint {
 			endpoint{method: "POST", path: "/api/v1/cache/flush", takes: Flush{}, gives: Flushed{}, serve: s.flush},
 			endpoint{method: "GET", path: "/api/v1/cache/stats", gives: CacheStats{}, serve: s.stats},
 			endpoint{method: "GET", path: "/api/v1/zones", gives: ZoneList{}, serve: s.zones},
+			endpoint{method: "GET", path: "/api/v1/root-zone", gives: RootZone{}, serve: s.rootZone},
 			endpoint{method: "GET", path: "/api/v1/nta/list", gives: NTAList{}, serve: s.listNTAs},
 			endpoint{method: "POST", path: "/api/v1/nta/add", takes: NTAAdd{}, gives: NTA{}, serve: s.addNTA},
 			endpoint{method: "POST", path: "/api/v1/nta/remove", takes: NTARemove{}, gives: NTA{}, serve: s.removeNTA},

@@ -49,6 +49,8 @@ type Options struct {
 	Cache    Cache
 	Resolver Resolver
 	NTAs     NTAs // nil: nothing is validated
+	// RootZone tells of the local copy of the root zone (nil: the root servers are asked).
+	RootZone func() RootZone
 }
 
 // Server is the control address.

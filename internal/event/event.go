@@ -74,7 +74,8 @@ type Transport uint8
 const (
 	UDP Transport = iota
 	TCP
-	TLS // RFC 7858
+	TLS   // RFC 7858
+	Local // no message: the copy of the root zone (RFC 8806)
 )
 
 func (t Transport) String() string {
@@ -83,6 +84,8 @@ func (t Transport) String() string {
 		return "tcp"
 	case TLS:
 		return "tls"
+	case Local:
+		return "local"
 	}
 	return "udp"
 }

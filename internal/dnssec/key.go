@@ -47,11 +47,21 @@ func ReadKey(rdata []byte) (*Key, error) {
 	return k, nil
 }
 
+// mostKey is the longest data of a key that is kept: those of known algorithms are
+// half as long at most.
+const mostKey = 2 * mostRSA
+
 // ReadKeys reads those of a DNSKEY set that may sign a zone, up to the limit.
 func ReadKeys(set *rrset.Set, b *Budget) []*Key {
 	var list []*Key
 	for rdata := range set.Data.All() {
-		if k, err := ReadKey(rdata); err == nil && k.IsZone() && len(list) < b.limits.Keys {
+		if len(list) == b.limits.Keys {
+			break
+		}
+		if len(rdata) > mostKey || len(rdata) > 1 && rdata[0]&(flagZone>>8) == 0 {
+			continue
+		}
+		if k, err := ReadKey(rdata); err == nil {
 			list = append(list, k)
 		}
 	}

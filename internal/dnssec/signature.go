@@ -52,8 +52,15 @@ func ReadSignature(rdata []byte) (Signature, error) {
 // after tells whether moment a is later than b in serial arithmetic (RFC 1982).
 func after(a, b uint32) bool { return int32(a-b) > 0 }
 
-// moment is a signature's time in words: the one of every 136 years that is closest
-// to now.
-func moment(t uint32, now time.Time) string {
-	return now.Add(time.Duration(int32(t-uint32(now.Unix()))) * time.Second).UTC().Format(time.RFC3339)
+// Times tells from when until when a signature is valid: of the moments, which
+// repeat every 136 years, those that are closest to now (RFC 4034 §3.1.5).
+func (s *Signature) Times(now time.Time) (from, until time.Time) {
+	return near(s.Inception, now), near(s.Expires, now)
 }
+
+func near(t uint32, now time.Time) time.Time {
+	return now.Truncate(time.Second).Add(time.Duration(int32(t-uint32(now.Unix()))) * time.Second).UTC()
+}
+
+// moment is a signature's time in words.
+func moment(t uint32, now time.Time) string { return near(t, now).Format(time.RFC3339) }

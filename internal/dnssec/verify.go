@@ -89,31 +89,45 @@ func (s *signed) try(sig *Signature) (Verified, bool) {
 	if set.Name.FirstLabel() == "*" {
 		labels--
 	}
-	if sig.Signer != v.Zone || !set.Name.Under(sig.Signer) || sig.Labels > labels {
-		s.fail(wrongSigner, ede.Bogus, "SIGN", "signature of %s %s by %s, not by %s", set.Name, set.Type, sig.Signer, v.Zone)
+	switch {
+	case sig.Signer != v.Zone || !set.Name.Under(sig.Signer):
+		s.fail(wrongSigner, ede.Bogus, "SIGN", "signature of %s %s is by %s, not by %s", set.Name, set.Type, sig.Signer, v.Zone)
+		return Verified{}, false
+	case sig.Labels > labels || sig.Labels < v.Zone.Labels():
+		s.fail(wrongSigner, ede.Bogus, "LABL", "signature of %s %s by key %d of %s is of a name of %d labels", set.Name, set.Type, sig.Tag, v.Zone, sig.Labels)
+		return Verified{}, false
+	case !s.inTime(sig):
 		return Verified{}, false
 	}
-	if !s.inTime(sig) {
-		return Verified{}, false
-	}
+	return s.tryKeys(sig, labels)
+}
+
+// tryKeys verifies one signature that could be good.
+func (s *signed) tryKeys(sig *Signature, labels int) (Verified, bool) {
+	v, set := s.verifier, s.set
 	tried := 0
+	var message []byte
 	for _, k := range v.Keys {
 		if k.Tag != sig.Tag || k.Algorithm != sig.Algorithm || !k.Usable() || k.IsRevoked() && set.Type != wire.TypeDNSKEY {
 			continue
 		}
 		if tried++; tried > v.Budget.limits.PerTag || s.vain == 0 || !v.Budget.signature() {
-			s.err, s.closest = TooMuch(fmt.Sprintf("signatures of %s %s", set.Name, set.Type)), gaveUp
+			s.err, s.closest = TooMuch(fmt.Sprintf("signatures of %s %s by keys %d of %s", set.Name, set.Type, sig.Tag, v.Zone)), gaveUp
 			return Verified{}, false
 		}
-		if k.verifies(sig, s.message(sig)) {
+		if message == nil {
+			message = s.message(sig)
+		}
+		if k.verifies(sig, message) {
 			return s.good(sig, labels), true
 		}
 		s.vain--
 	}
+	made := moment(sig.Inception, v.Now)
 	if tried == 0 {
-		s.fail(noKey, ede.DNSKEYMissing, "NKEY", "%s has no key %d of algorithm %s, which signed %s %s", v.Zone, sig.Tag, sig.Algorithm, set.Name, set.Type)
+		s.fail(noKey, ede.DNSKEYMissing, "NKEY", "%s has no key %d of algorithm %s, which signed %s %s as of %s", v.Zone, sig.Tag, sig.Algorithm, set.Name, set.Type, made)
 	} else {
-		s.fail(wrong, ede.Bogus, "BSIG", "signature of %s %s by key %d of %s is wrong", set.Name, set.Type, sig.Tag, v.Zone)
+		s.fail(wrong, ede.Bogus, "BSIG", "signature of %s %s by key %d of %s is wrong, as of %s", set.Name, set.Type, sig.Tag, v.Zone, made)
 	}
 	return Verified{}, false
 }
@@ -122,16 +136,17 @@ func (s *signed) try(sig *Signature) (Verified, bool) {
 func (s *signed) inTime(sig *Signature) bool {
 	set, now := s.set, s.verifier.Now
 	at := uint32(now.Unix())
+	if !after(sig.Inception, sig.Expires) && !after(at, sig.Expires) && !after(sig.Inception, at) {
+		return true
+	}
 	what := fmt.Sprintf("signature of %s %s by key %d of %s", set.Name, set.Type, sig.Tag, sig.Signer)
 	switch {
 	case after(sig.Inception, sig.Expires):
-		s.fail(notNow, ede.SignatureExpiredBefore, "SXBV", "%s expired before it is valid", what)
+		s.fail(notNow, ede.SignatureExpiredBefore, "SXBV", "%s expired before it is valid: %s, and %s", what, moment(sig.Expires, now), moment(sig.Inception, now))
 	case after(at, sig.Expires):
 		s.fail(notNow, ede.SignatureExpired, "SEXP", "%s expired %s", what, moment(sig.Expires, now))
-	case after(sig.Inception, at):
-		s.fail(notNow, ede.SignatureNotYetValid, "SNYV", "%s is not valid before %s", what, moment(sig.Inception, now))
 	default:
-		return true
+		s.fail(notNow, ede.SignatureNotYetValid, "SNYV", "%s is not valid before %s", what, moment(sig.Inception, now))
 	}
 	return false
 }
@@ -183,7 +198,7 @@ func (k *Key) verifies(sig *Signature, message []byte) bool {
 	}
 	switch public := k.public.(type) {
 	case *rsa.PublicKey:
-		return rsa.VerifyPKCS1v15(public, kind, digest, sig.Value) == nil
+		return verifiesRSA(public, kind, digest, sig.Value)
 	case *ecdsa.PublicKey:
 		return verifiesECDSA(public, digest, sig.Value)
 	case ed25519.PublicKey:

@@ -9,6 +9,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 	"lastgood/internal/iterator"
 	"lastgood/internal/rrset"
 	"lastgood/internal/validator"
@@ -17,7 +18,7 @@ import (
 
 // Validator judges what a flight brought.
 type Validator interface {
-	Judge(ctx context.Context, f validator.Fetcher, entries []cache.Entry, b *dnssec.Budget) validator.Verdict
+	Judge(ctx context.Context, f validator.Fetcher, q event.Question, entries []cache.Entry, b *dnssec.Budget) validator.Verdict
 	// Anchored tells whether what a name has of a type can be validated: it is then
 	// judged before it is stored, and is insecure otherwise.
 	Anchored(name dnsname.Name, t wire.Type) bool
@@ -57,7 +58,7 @@ func (r *Resolver) fly(ctx context.Context, f *flight) {
 // answer's fault.
 func (r *Resolver) judge(ctx context.Context, f *flight) (bogus bool) {
 	res := &f.result
-	v := r.validator.Judge(ctx, chainLinks{r, f}, res.Entries, f.work)
+	v := r.validator.Judge(ctx, chainLinks{r, f}, event.Question{Name: f.key.name, Type: f.key.typ}, res.Entries, f.work)
 	f.verdict = v
 	res.Lapsed = res.Lapsed || v.Lapsed
 	if v.Good > 0 {
@@ -79,7 +80,7 @@ func (l chainLinks) referred(ctx context.Context, zone dnsname.Name) (cache.Entr
 		if list[i].Name != zone || list[i].Type != wire.TypeDS {
 			continue
 		}
-		if v := l.r.validator.Judge(ctx, l, list[i:i+1], l.f.work); v.Good == 1 && !v.Lapsed {
+		if v := l.r.validator.Judge(ctx, l, event.Question{Name: zone, Type: wire.TypeDS}, list[i:i+1], l.f.work); v.Good == 1 && !v.Lapsed {
 			l.r.cache.Put(l.r.clock.Now(), &list[i])
 			return list[i], true
 		}

@@ -3,11 +3,11 @@ package validator
 import (
 	"time"
 
-	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -27,12 +27,18 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 	var proofs []rrset.Set
 	var worst *ede.Error
 	for i := range e.Proof {
-		good, err := verifier.Verify(&e.Proof[i])
+		if e.Kind == cache.Data && encloser < 0 {
+			break // it says itself that it is there: what may stand beside it proves nothing more
+		}
+		s := &e.Proof[i]
+		good, err := verifier.Verify(s)
 		switch {
-		case err != nil && worst == nil:
-			worst = err
-		case err == nil && (good.Encloser < 0 || e.Proof[i].Type == wire.TypeSOA):
-			proofs = append(proofs, e.Proof[i])
+		case err != nil && s.Type == wire.TypeSOA && s.Name == t.zone:
+			return j.fail(t.zone, err, true) // how long the denial lives is part of it
+		case err != nil:
+			worst = telling(worst, err)
+		case good.Encloser < 0: // no name has a denial by a wildcard
+			proofs = append(proofs, *s)
 			left, valid = min(left, good.TTL), earlier(valid, good.Expires)
 		}
 	}
@@ -48,6 +54,15 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 	e.Proof, e.TTL, e.Valid = proofs, min(e.TTL, left), valid
 	j.verdict.Signers = add(j.verdict.Signers, t.zone)
 	return nil
+}
+
+// telling is the error that tells more: that the budget ended it counts most, then
+// what came first.
+func telling(a, b *ede.Error) *ede.Error {
+	if a == nil || b.ID == tooMuch {
+		return b
+	}
+	return a
 }
 
 // denied sees whether what an entry denies is proven.
@@ -71,6 +86,9 @@ func (j *judge) denied(e *cache.Entry, zone dnsname.Name, d *dnssec.Denial, encl
 	case dnssec.Proven:
 		return nil
 	case dnssec.OptOut, dnssec.Unwanted:
+		if err != nil {
+			j.why(err)
+		}
 		e.Security = rrset.Insecure
 		return nil
 	}
@@ -85,61 +103,11 @@ func (j *judge) denied(e *cache.Entry, zone dnsname.Name, d *dnssec.Denial, encl
 	return err
 }
 
-// keys judges a zone's DNSKEY set: a key that the parent's DS records or the
-// anchor mean has to have signed it (RFC 4035 §5.2, §5.3).
-func (j *judge) keys(e *cache.Entry) *ede.Error {
-	g := j.v.stands(e.Name, j.now)
-	if g.Kind != anchor.Anchored {
-		e.Security = rrset.Insecure
-		return nil
-	}
-	trusts, valid, what := g.Anchor.Trusts, time.Time{}, "the trust anchor"
-	if g.Zone != e.Name {
-		ds, t := j.delegated(e.Name)
-		switch t.security {
-		case rrset.Secure:
-		case rrset.Insecure:
-			e.Security = rrset.Insecure
-			return nil
-		default:
-			return j.fail(e.Name, t.err, t.security == rrset.Bogus || t.noCut)
-		}
-		list := dnssec.ReadAllDS(&ds.Set, &j.v.policy)
-		trusts, valid, what = func(k *dnssec.Key) bool { return matches(list, e.Name, k) }, ds.Valid, "a DS record"
-	}
-	var entry []*dnssec.Key
-	for _, k := range j.v.keys.read(&e.Set, j.budget) {
-		if trusts(k) {
-			entry = append(entry, k)
-		}
-	}
-	if len(entry) == 0 {
-		return j.fail(e.Name, &ede.Error{Code: ede.DNSKEYMissing, ID: "NDSK", Text: "no key of " + e.Name.String() + " is one that " + what + " means"}, true)
-	}
-	verifier := dnssec.Verifier{Zone: e.Name, Keys: entry, Now: j.now, Policy: &j.v.policy, Budget: j.budget}
-	good, err := verifier.Verify(&e.Set)
-	if err != nil {
-		return j.fail(e.Name, err, true)
-	}
-	e.Security, e.TTL, e.Valid = rrset.Secure, min(e.TTL, good.TTL), earlier(valid, good.Expires)
-	j.link(e.Name, rrset.Secure, "its keys are signed by one that "+what+" means")
-	return nil
-}
-
-func matches(list []dnssec.DS, zone dnsname.Name, k *dnssec.Key) bool {
-	for i := range list {
-		if list[i].Matches(zone, k) {
-			return true
-		}
-	}
-	return false
-}
-
 // unsigned judges an entry that nobody who may have says to have signed: it is
 // insecure if a delegation above it is, and bogus otherwise (RFC 4035 §5.2, §5.5).
 func (j *judge) unsigned(e *cache.Entry) *ede.Error {
 	name, from := e.Name, e.Cut
-	if e.Type == wire.TypeDS && !name.IsRoot() {
+	if j.byParent(e) {
 		name = name.Parent()
 	}
 	if g := j.v.stands(name, j.now); !name.Under(from) || !from.Under(g.Zone) {
@@ -160,13 +128,28 @@ func (j *judge) unsigned(e *cache.Entry) *ede.Error {
 			return nil
 		case t.security == rrset.Secure:
 			secure = zone
+		case t.gone:
+			return j.notSigned(e, secure)
 		case t.noCut:
 		default:
 			return j.fail(zone, t.err, t.security == rrset.Bogus)
 		}
 	}
+	return j.notSigned(e, secure)
+}
+
+// byParent tells whether an entry is for the zone above its name to give: DS records,
+// or whatever that zone says when it is asked for them, an alias or that there is no
+// such name.
+func (j *judge) byParent(e *cache.Entry) bool {
+	asked := event.Question{Name: e.Name, Type: wire.TypeDS}
+	return (e.Type == wire.TypeDS || j.asked == asked) && !e.Name.IsRoot()
+}
+
+// notSigned is the failure of what ought to be signed by a zone.
+func (j *judge) notSigned(e *cache.Entry, zone dnsname.Name) *ede.Error {
 	what := "the answer for " + e.Name.String()
-	return j.fail(secure, &ede.Error{Code: ede.RRSIGsMissing, ID: "UNSG", Text: what + " is not signed, and " + secure.String() + " is a signed zone"}, true)
+	return j.fail(zone, &ede.Error{Code: ede.RRSIGsMissing, ID: "UNSG", Text: what + " is not signed, and " + zone.String() + " is a signed zone"}, true)
 }
 
 func earlier(a, b time.Time) time.Time {

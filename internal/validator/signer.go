@@ -5,7 +5,6 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
 	"lastgood/internal/rrset"
-	"lastgood/internal/wire"
 )
 
 // mostSigners is how many zones are tried as the one that signed: there is one,
@@ -13,24 +12,28 @@ import (
 const mostSigners = 2
 
 // signersOf lists the zones that say that they signed an entry, and may have: at
-// or above its name, the deepest first; for DS above it alone.
-func signersOf(e *cache.Entry) []dnsname.Name {
-	var list []dnsname.Name
-	if e.Kind == cache.Data {
-		return deepest(appendSigners(list, &e.Set, e))
+// or above its name, the deepest first; above it alone where the zone above is to
+// say (byParent). Nobody above the ground may: there is nothing that his keys could be
+// told by.
+func signersOf(e *cache.Entry, ground dnsname.Name, byParent bool) []dnsname.Name {
+	lowest := e.Name
+	if byParent {
+		lowest = lowest.Parent()
 	}
+	if e.Kind == cache.Data {
+		return deepest(appendSigners(nil, &e.Set, lowest, ground))
+	}
+	var list []dnsname.Name
 	for i := range e.Proof {
-		list = appendSigners(list, &e.Proof[i], e)
+		list = appendSigners(list, &e.Proof[i], lowest, ground)
 	}
 	return deepest(list)
 }
 
-func appendSigners(list []dnsname.Name, s *rrset.Set, e *cache.Entry) []dnsname.Name {
+func appendSigners(list []dnsname.Name, s *rrset.Set, lowest, ground dnsname.Name) []dnsname.Name {
 	for rdata := range s.Sigs.All() {
 		sig, err := dnssec.ReadSignature(rdata)
-		switch {
-		case err != nil, !e.Name.Under(sig.Signer), !s.Name.Under(sig.Signer), e.Type == wire.TypeDS && e.Name == sig.Signer && !e.Name.IsRoot():
-		default:
+		if err == nil && lowest.Under(sig.Signer) && s.Name.Under(sig.Signer) && sig.Signer.Under(ground) {
 			list = add(list, sig.Signer)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -20,6 +21,7 @@ type trust struct {
 	valid    time.Time      // until when the chain to them is, of Secure
 	err      *ede.Error
 	noCut    bool // Indeterminate because it is no zone at all
+	gone     bool // nor a name, so that nothing is delegated below it either
 }
 
 // trust finds out about a zone, once for each answer.
@@ -48,6 +50,9 @@ func (j *judge) build(zone dnsname.Name) trust {
 			return t
 		}
 	}
+	if j.asked == (event.Question{Name: zone, Type: wire.TypeDNSKEY}) {
+		return noKeys(zone) // what is judged says that there are none
+	}
 	e, err := j.fetch(zone, wire.TypeDNSKEY)
 	switch {
 	case err != nil:
@@ -55,7 +60,7 @@ func (j *judge) build(zone dnsname.Name) trust {
 	case e.Security == rrset.Insecure:
 		return trust{security: rrset.Insecure}
 	case e.Kind != cache.Data || e.Type != wire.TypeDNSKEY || e.Name != zone || e.Security != rrset.Secure:
-		return trust{security: rrset.Bogus, err: &ede.Error{Code: ede.DNSKEYMissing, ID: "NOKY", Text: zone.String() + " has no DNSKEY records, though it should be signed"}}
+		return noKeys(zone)
 	}
 	return trust{security: rrset.Secure, keys: j.v.keys.read(&e.Set, j.budget), valid: e.Valid}
 }
@@ -67,21 +72,34 @@ func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {
 	switch {
 	case err != nil:
 		return ds, trust{security: rrset.Indeterminate, err: err}
-	case ds.Security != rrset.Secure:
+	case ds.Security == rrset.Insecure:
+		j.notCounted(&ds)
 		return ds, trust{security: rrset.Insecure}
+	case ds.Security != rrset.Secure:
+		return ds, trust{security: rrset.Indeterminate, err: &ede.Error{
+			Code: ede.Indeterminate, ID: "UNJU", Text: "what is known of " + zone.String() + " in its parent was not validated",
+		}}
 	case ds.Kind == cache.Data && ds.Type == wire.TypeDS && ds.Name == zone:
 		return ds, j.digests(&ds)
 	case ds.Kind == cache.Data: // an alias: no name of one is a cut (RFC 1034 §3.6.2)
 		return ds, noZone(zone)
 	}
-	switch j.noDS(&ds, zone) {
+	cut, _ := j.noDS(&ds, zone)
+	switch cut {
 	case dnssec.Delegated:
-		j.link(zone, rrset.Insecure, "is delegated without DS records")
 		return ds, trust{security: rrset.Insecure}
 	case dnssec.Unknown:
 		return ds, trust{security: rrset.Bogus, err: &ede.Error{Code: ede.NSECMissing, ID: "NODS", Text: "it is not proven that " + zone.String() + " has no DS records"}}
 	}
-	return ds, noZone(zone)
+	t = noZone(zone)
+	t.gone = cut == dnssec.NoName && ds.Kind == cache.NXDomain
+	return ds, t
+}
+
+func noKeys(zone dnsname.Name) trust {
+	return trust{security: rrset.Bogus, err: &ede.Error{
+		Code: ede.DNSKEYMissing, ID: "NOKY", Text: zone.String() + " has no DNSKEY records, though it should be signed",
+	}}
 }
 
 func noZone(zone dnsname.Name) trust {
@@ -97,19 +115,36 @@ func (j *judge) digests(ds *cache.Entry) trust {
 	if len(dnssec.ReadAllDS(&ds.Set, &j.v.policy)) > 0 {
 		return trust{security: rrset.Secure}
 	}
-	j.link(ds.Name, rrset.Insecure, "is signed only with algorithms, or has digests, that are not known here")
+	why := &ede.Error{Code: ede.UnsupportedDNSKEYAlg, ID: "UALG", Text: ds.Name.String() + " is signed with algorithms that are not validated here"}
+	for rdata := range ds.Set.Data.All() {
+		if d, err := dnssec.ReadDS(rdata); err == nil && j.v.policy.Algorithm(d.Algorithm) {
+			why = &ede.Error{Code: ede.UnsupportedDSDigest, ID: "UDIG", Text: ds.Name.String() + " has DS records with digests that are not known here"}
+		}
+	}
+	j.why(why)
 	return trust{security: rrset.Insecure}
+}
+
+// notCounted notes that a zone is insecure because the iterations of its parent's
+// NSEC3 records are more than are computed.
+func (j *judge) notCounted(ds *cache.Entry) {
+	if ds.Kind == cache.Data {
+		return
+	}
+	if _, err := j.noDS(ds, ds.Name); err != nil && err.Code == ede.UnsupportedNSEC3Iter {
+		j.why(err)
+	}
 }
 
 // noDS reads the proof that a name has no DS records, which was verified when it
 // was fetched.
-func (j *judge) noDS(e *cache.Entry, name dnsname.Name) dnssec.Cut {
-	signers := signersOf(e)
-	if len(signers) == 0 {
-		return dnssec.Unknown
+func (j *judge) noDS(e *cache.Entry, name dnsname.Name) (cut dnssec.Cut, err *ede.Error) {
+	for _, zone := range signersOf(e, dnsname.Root, !e.Name.IsRoot()) {
+		if cut, _, err = dnssec.NewDenial(zone, e.Proof, &j.v.policy, j.budget).NoDS(name); cut != dnssec.Unknown {
+			break
+		}
 	}
-	cut, _, _ := dnssec.NewDenial(signers[0], e.Proof, &j.v.policy, j.budget).NoDS(name)
-	return cut
+	return cut, err
 }
 
 // fetch has a link fetched.

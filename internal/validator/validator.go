@@ -10,6 +10,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -36,12 +37,13 @@ type Validator struct {
 	policy  dnssec.Policy
 	pinned  time.Time
 	keys    *keyTable
+	stats   *counts
 	all     bool // negative trust anchors do not count
 }
 
 // New makes a validator.
 func New(o Options) *Validator {
-	return &Validator{grounds: o.Grounds, clock: o.Clock, policy: o.Policy, pinned: o.Pinned, keys: new(keyTable)}
+	return &Validator{grounds: o.Grounds, clock: o.Clock, policy: o.Policy, pinned: o.Pinned, keys: new(keyTable), stats: new(counts)}
 }
 
 // Regardless is the same validator, for which negative trust anchors do not count:
@@ -53,12 +55,18 @@ func (v *Validator) Regardless() *Validator {
 	return &own
 }
 
-// stands finds what a name stands on.
+// stands finds what a name stands on. An anchor that there is no way to verify
+// anything with is as if its zone were not to be validated (RFC 4035 §5.2).
 func (v *Validator) stands(name dnsname.Name, at time.Time) anchor.Ground {
-	if v.all {
-		return v.grounds.Positive(name)
+	g := v.grounds.Positive
+	if !v.all {
+		g = func(name dnsname.Name) anchor.Ground { return v.grounds.Ground(name, at) }
 	}
-	return v.grounds.Ground(name, at)
+	found := g(name)
+	if found.Kind == anchor.Anchored && !found.Anchor.Usable(&v.policy) {
+		found.Kind = anchor.Insecure
+	}
+	return found
 }
 
 // Verdict is what became of an answer.
@@ -82,26 +90,27 @@ type Verdict struct {
 	Lapsed bool
 	// NTA is the negative trust anchor that kept something from being validated,
 	// nil for none.
-	NTA   *anchor.Against
-	Links []Link // in the order in which they were looked at
+	NTA *anchor.Against
+	// Why tells why something is insecure that is signed (RFC 8914 §4.2, §4.3; 27: RFC
+	// 9276 §3.2), nil otherwise: a client may be told beside the answer.
+	Why *ede.Error
+	// Links is the link at which a failure was found; for all of them see Explain.
+	Links []Link
 }
 
-// Link tells of one step of building a chain of trust.
-type Link struct {
-	Zone     dnsname.Name
-	Security rrset.Security
-	Text     string
-}
-
-// Judge judges the entries of one answer, in order.
-func (v *Validator) Judge(ctx context.Context, f Fetcher, entries []cache.Entry, b *dnssec.Budget) Verdict {
-	j := &judge{v: v, ctx: ctx, fetcher: f, budget: b, now: v.wall()}
+// Judge judges the entries of the answer to a question, in order.
+func (v *Validator) Judge(ctx context.Context, f Fetcher, q event.Question, entries []cache.Entry, b *dnssec.Budget) Verdict {
+	j := &judge{v: v, ctx: ctx, fetcher: f, asked: q, budget: b, now: v.wall()}
 	for i := range entries {
 		if err := j.entry(&entries[i]); err != nil {
 			j.verdict.Failure = err
 			break
 		}
+		v.stats.judged(entries[i].Security)
 		j.verdict.Good++
+	}
+	if j.verdict.Failure != nil {
+		v.stats.failed(&j.verdict)
 	}
 	return j.verdict
 }
@@ -128,6 +137,7 @@ type judge struct {
 	v       *Validator
 	ctx     context.Context
 	fetcher Fetcher
+	asked   event.Question
 	budget  *dnssec.Budget
 	now     time.Time
 	verdict Verdict
@@ -136,34 +146,62 @@ type judge struct {
 
 // entry judges one, and says of it what was found.
 func (j *judge) entry(e *cache.Entry) *ede.Error {
-	if g := j.v.ground(e.Name, e.Type); g.Kind != anchor.Anchored {
+	g := j.v.ground(e.Name, e.Type)
+	switch {
+	case g.Kind != anchor.Anchored:
 		if g.Kind == anchor.Negative {
 			j.verdict.NTA = g.NTA
 		}
-		e.Security = rrset.Insecure
-		return nil
+	case e.Kind == cache.Data && e.Type == wire.TypeRRSIG: // not signed (RFC 4035 §2.2)
+	case e.Kind == cache.Data && e.Type == wire.TypeDNSKEY:
+		return j.keys(e, g)
+	default:
+		return j.bySigner(e, g.Zone)
 	}
-	if e.Kind == cache.Data && e.Type == wire.TypeRRSIG {
-		e.Security = rrset.Insecure // signatures are not signed (RFC 4035 §2.2)
-		return nil
-	}
-	if e.Kind == cache.Data && e.Type == wire.TypeDNSKEY {
-		return j.keys(e)
-	}
-	signers := signersOf(e)
+	e.Security = rrset.Insecure
+	return nil
+}
+
+// bySigner judges an entry with the keys of who signed it.
+func (j *judge) bySigner(e *cache.Entry, ground dnsname.Name) *ede.Error {
+	signers := signersOf(e, ground, j.byParent(e))
 	for _, zone := range signers {
 		t := j.trust(zone)
 		switch {
 		case t.security == rrset.Secure:
-			return j.signed(e, &t)
+			if err := j.signed(e, &t); err != nil {
+				return err
+			}
+			return j.belowCut(e, zone)
 		case t.security == rrset.Insecure:
 			e.Security = rrset.Insecure
 			return nil
 		case t.err != nil && zone == signers[len(signers)-1]:
-			return j.fail(zone, t.err, t.security == rrset.Bogus)
+			return j.fail(zone, t.err, t.security == rrset.Bogus || t.noCut)
 		}
 	}
 	return j.unsigned(e)
+}
+
+// belowCut sees whether an entry belongs to another zone than the one that signed
+// it, which is above it: only the zone that has the records may (RFC 4035 §5.3.1).
+// It is done when the entry came from a delegation below the signer; who asks for
+// nothing that is delegated pays nothing.
+func (j *judge) belowCut(e *cache.Entry, signer dnsname.Name) *ede.Error {
+	if !e.Cut.Below(signer) || !e.Name.Under(e.Cut) || e.Name == e.Cut && j.byParent(e) {
+		return nil
+	}
+	switch _, t := j.delegated(e.Cut); {
+	case t.noCut: // such as one that is forwarded
+	case t.security == rrset.Insecure:
+		e.Security = rrset.Insecure
+	case t.security == rrset.Secure:
+		text := "the answer for " + e.Name.String() + " is signed by " + signer.String() + ", and not by its zone " + e.Cut.String()
+		return j.fail(e.Cut, &ede.Error{Code: ede.Bogus, ID: "PRNT", Text: text}, true)
+	default:
+		return j.fail(e.Cut, t.err, t.security == rrset.Bogus)
+	}
+	return nil
 }
 
 // fail notes why an entry is not believed. A link that does not validate says whose
@@ -178,19 +216,22 @@ func (j *judge) fail(zone dnsname.Name, err *ede.Error, bogus bool) *ede.Error {
 		zone = dnsname.Name(err.Zone)
 	}
 	j.verdict.Zone, j.verdict.Bogus, j.verdict.Spent = zone, bogus, err.ID == tooMuch
+	state := rrset.Indeterminate
+	if bogus {
+		state = rrset.Bogus
+	}
+	j.verdict.Links = []Link{{Zone: zone, Security: state, Text: err.Text, Failure: err}}
 	return err
 }
 
 var tooMuch = dnssec.TooMuch("").ID // constant in effect
 
-func (j *judge) link(zone dnsname.Name, s rrset.Security, text string) {
-	if len(j.verdict.Links) < mostLinks {
-		j.verdict.Links = append(j.verdict.Links, Link{zone, s, text})
+// why notes the first reason for which something signed is insecure.
+func (j *judge) why(err *ede.Error) {
+	if j.verdict.Why == nil {
+		j.verdict.Why = err
 	}
 }
-
-// mostLinks bounds what is told of one answer.
-const mostLinks = 64
 
 // Anchored tells whether what a name has of a type can be validated. The ground of
 // a DS record is its parent's (RFC 4035 §2.4), where it is signed.

@@ -20,8 +20,12 @@ const (
 type Options struct {
 	// Size bounds the memory in bytes of everything in the cache: 7/8 are for
 	// entries with their index, 3/32 for delegations, 1/32 for failures. At
-	// least 256 KiB. Bogus answers have up to 256 KiB beside it.
+	// least 256 KiB. Bogus answers have up to 256 KiB beside it. Where ranges are
+	// kept 1/16 are for them, and so much less for entries.
 	Size int64
+	// Ranges keeps what secure denials were proven by where other names can be
+	// looked up (RFC 8198).
+	Ranges bool
 	// Bounds of an entry's lifetime; the maxima win. A minimum makes TTL 0
 	// storable, which it otherwise is not.
 	MinTTL, MaxTTL                 time.Duration
@@ -35,8 +39,8 @@ type Options struct {
 	Seed uint64
 }
 
-// Cache is one store of entries, delegations, failures and bogus answers. All methods are
-// safe for concurrent use.
+// Cache is one store of entries, delegations, failures, bogus answers and ranges.
+// All methods are safe for concurrent use.
 type Cache struct {
 	opt         Options
 	hash        hasher
@@ -45,6 +49,7 @@ type Cache struct {
 	delegations delegations
 	failures    failures
 	bogus       bogusTable
+	ranges      ranges
 }
 
 // New makes an empty cache. It allocates memory as it fills.
@@ -52,7 +57,11 @@ func New(o Options) *Cache {
 	o = o.withDefaults()
 	c := &Cache{opt: o}
 	c.hash = newHasher(o.Seed)
-	c.store.init(o.Size*7/8, &c.tombs)
+	entries := o.Size * 7 / 8
+	if c.ranges.init(&c.opt, c.hash, &c.tombs); o.Ranges {
+		entries -= c.ranges.limit
+	}
+	c.store.init(entries, &c.tombs)
 	c.delegations.init(o.Size*3/32, c.hash, &c.tombs)
 	c.failures.init(&c.opt, c.hash, &c.tombs)
 	c.bogus.init(&c.tombs)

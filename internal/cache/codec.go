@@ -95,11 +95,15 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(p.Type))
 		dst = appendSet(dst, p)
 	}
-	if e.Security == rrset.Secure {
+	if timed(e.Security) {
 		dst = binary.LittleEndian.AppendUint32(dst, validSeconds(e.Valid))
 	}
 	return dst
 }
+
+// timed tells of what there is an end of validity: of what was verified, also when
+// that was with what is past its TTL (Indeterminate).
+func timed(s rrset.Security) bool { return s == rrset.Secure || s == rrset.Indeterminate }
 
 // validSeconds is how a record has the end of validity: 0 for none, and the last
 // second there is for all that lie beyond it.
@@ -215,7 +219,7 @@ func decode(h *Hit, rec []byte) bool {
 	if n == 0 || headLen+n > len(rec) {
 		return false
 	}
-	if h.Security() == rrset.Secure {
+	if timed(h.Security()) {
 		if rec = rec[:len(rec)-validLen]; headLen+n > len(rec) {
 			return false
 		}

@@ -21,6 +21,7 @@ func (c *Cache) Flush(name dnsname.Name, t wire.Type) int {
 	n := c.store.shard(hash).flush(uint32(hash), name, t)
 	c.failures.flush(name, t)
 	c.bogus.flush(name, t)
+	c.ranges.flush(name, false)
 	if t == wire.TypeNone || t == wire.TypeNS {
 		c.DropDelegation(name)
 	}
@@ -43,13 +44,14 @@ func (s *shard) flush(tag uint32, name dnsname.Name, t wire.Type) int {
 	return n
 }
 
-// FlushBelow removes everything at or below a zone as Bury does, at once, and
-// tells how many entries went.
+// FlushBelow removes everything at or below a zone as Bury does, at once, and what
+// the zones above it were proven not to have there. It tells how many entries went.
 func (c *Cache) FlushBelow(zone dnsname.Name) int {
 	c.store.sweepMu.Lock()
 	defer c.store.sweepMu.Unlock()
 	before := c.tombs.list.Load()
 	c.tombs.add(zone)
+	c.ranges.flush(zone, true)
 	n := c.flushAll(func(s *shard, r ref) bool {
 		name := s.name(r)
 		return name.Under(zone) && !covered(before, name, s.gen(r)) && c.tombs.covers(name, s.gen(r))
@@ -77,6 +79,7 @@ func (c *Cache) FlushNegative(now clock.Mono) int {
 	defer c.store.sweepMu.Unlock()
 	c.RecoverBelow(dnsname.Root)
 	c.bogus.drop(func(*bogus) bool { return true })
+	c.ranges.flushAll()
 	return c.flushAll(func(s *shard, r ref) bool {
 		return metaKindOf(s.meta(r)) != Data && s.state(r, now) != stale.Gone && !s.buried(r)
 	})

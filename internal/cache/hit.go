@@ -49,7 +49,7 @@ func (h *Hit) Security() rrset.Security { return metaSecurityOf(h.meta) }
 // Valid is until when the signatures are that the entry is secure by, those of the
 // chain of trust included; zero where none are, or nobody told.
 func (h *Hit) Valid() time.Time {
-	if h.Security() != rrset.Secure {
+	if !timed(h.Security()) {
 		return time.Time{}
 	}
 	s := binary.LittleEndian.Uint32(h.rec[len(h.rec)-validLen:])

@@ -11,6 +11,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 )
 
@@ -216,10 +217,24 @@ func (l *loader) store(ttl uint32, stored int64, hits uint8) {
 	case became != restored:
 		l.refused(became)
 	case state == stale.Fresh:
+		l.ranges(&st)
 		l.report.Fresh++
 	default:
 		l.report.Stale++
 	}
+}
+
+// ranges builds the index anew from what the entry at hand was proven by.
+func (l *loader) ranges(st *stamp) {
+	h := &l.hit
+	if !l.c.ranges.on || h.Security() != rrset.Secure || h.ProofLen() == 0 {
+		return
+	}
+	e := Entry{Name: h.Name(), Security: rrset.Secure, TTL: st.ttl, Valid: h.Valid(), Stored: st.stored, Expiry: st.expiry()}
+	for i := range h.ProofLen() {
+		e.Proof = append(e.Proof, h.ProofAt(i))
+	}
+	l.c.PutRanges(l.now, l.gen, &e)
 }
 
 func (l *loader) refused(why outcome) {

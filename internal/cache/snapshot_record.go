@@ -63,7 +63,7 @@ func soundProof(h *Hit) bool {
 			return false
 		}
 	}
-	if h.Security() == rrset.Secure {
+	if timed(h.Security()) {
 		return len(c.b) == validLen
 	}
 	return len(c.b) == 0

@@ -18,6 +18,7 @@ type Stats struct {
 	Delegations int64
 	Failures    int64
 	Bogus       int64 // answers that failed validation; not among Bytes
+	Ranges      int64 // NSEC, NSEC3 and SOA records for synthesis
 	Tombstones  int64
 
 	Hits      uint64 // lookups answered with a fresh entry
@@ -39,6 +40,7 @@ type Stats struct {
 	EvictCuts     uint64 // delegations, to make room
 	EvictFailures uint64 // failures, to make room
 	EvictBogus    uint64 // bogus answers, to make room
+	EvictRanges   uint64 // ranges that were fresh, to make room
 }
 
 // counts are a shard's, under its mutex.
@@ -68,7 +70,7 @@ func (s *store) stripe(r *Reader) *stripe {
 func (c *Cache) Stats() Stats {
 	st := Stats{
 		Size:          c.opt.Size,
-		Bytes:         c.delegations.bytes.Load() + c.failures.count.Load()*failureCost,
+		Bytes:         c.delegations.bytes.Load() + c.failures.count.Load()*failureCost + c.ranges.bytes.Load(),
 		Delegations:   c.delegations.count.Load(),
 		Failures:      c.failures.count.Load(),
 		Tombstones:    int64(c.tombs.count()),
@@ -76,6 +78,8 @@ func (c *Cache) Stats() Stats {
 		EvictFailures: c.failures.dropped.Load(),
 		Bogus:         c.bogus.count.Load(),
 		EvictBogus:    c.bogus.dropped.Load(),
+		Ranges:        c.ranges.count.Load(),
+		EvictRanges:   c.ranges.evicts.Load(),
 	}
 	for i := range c.store.stripes {
 		n := &c.store.stripes[i]

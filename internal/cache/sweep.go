@@ -20,7 +20,7 @@ type sweep struct {
 }
 
 // Bury removes everything stored so far at or below a zone: entries, delegations,
-// failures and bogus answers. It takes effect at once by a tombstone; Sweep
+// failures, bogus answers and ranges. It takes effect at once by a tombstone; Sweep
 // frees the memory. Where too many tombstones wait, Bury sweeps itself.
 func (c *Cache) Bury(now clock.Mono, zone dnsname.Name) {
 	if c.tombs.add(zone) < maxTombs {
@@ -43,6 +43,7 @@ func (c *Cache) Sweep(now clock.Mono) bool {
 	}
 	c.failures.sweep(now)
 	c.bogus.sweep(now)
+	c.ranges.sweep(now)
 	c.delegations.sweep(now, s.sweep.turn%len(c.delegations.shards))
 	s.sweep.turn++
 	return c.sweepBuried(now) || more
@@ -72,6 +73,7 @@ func (c *Cache) sweepBuried(now clock.Mono) bool {
 			w.running = false
 			c.failures.sweep(now)
 			c.bogus.sweep(now)
+			c.ranges.dropBuried()
 			for i := range c.delegations.shards {
 				c.delegations.sweep(now, i)
 			}

@@ -47,7 +47,7 @@ func (w *world) boot() error {
 	log := slog.New(slog.NewTextHandler(&w.trace.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	a, err := app.New(app.Options{
 		Config: cfg, Log: log, Events: w.trace.event, Upstream: w.host, Listen: w.host, Hints: w.hints, Seed: w.seed,
-		Clock: clock.Simulated(&w.shift), Snapshot: w.snapshot(cfg),
+		Clock: clock.Simulated(&w.shift), Snapshot: w.snapshot(cfg), State: w.state,
 	})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)

@@ -142,6 +142,13 @@ func (t *Tracker) Seen(s *Sighting) (changed []Tracked, ok bool) {
 	return g.changed, ok
 }
 
+// Counts tells whether a trusted key signed a set, that is, whether Seen would say
+// ok if nothing in it revoked that key.
+func (t *Tracker) Counts(s *Sighting) bool {
+	a := t.Anchor()
+	return slices.ContainsFunc(s.Signers, a.Trusts)
+}
+
 // find is the record of a key, nil for none. The key is not revoked.
 func (t *Tracker) find(k *dnssec.Key) *record {
 	for _, r := range t.keys {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/config"
@@ -47,6 +48,11 @@ type Options struct {
 	// SnapshotPath. Its directory is made at Start.
 	Snapshot string
 
+	// State is a directory of the App's own, for what it has to know again after a
+	// restart besides the cache: which keys it trusts (RFC 5011), what an operator
+	// told it. "" for none; see StatePath. It is made at Start.
+	State string
+
 	// NoSnapshot is why there is no Snapshot although the configuration wants one,
 	// see SnapshotPath; nil if it wants none. It is said and counted at Start.
 	NoSnapshot error
@@ -56,6 +62,7 @@ type Options struct {
 type App struct {
 	o        Options
 	clock    *clock.Clock
+	events   event.Sink
 	cache    *cache.Cache
 	infra    *infra.Infra
 	upstream *upstream.Upstream
@@ -67,6 +74,9 @@ type App struct {
 	counts    eventCounts
 	token     string // of the control address
 
+	anchors   *anchor.Table                   // what names stand on
+	negatives *anchor.Negatives               // of the table
+	followed  followed                        // the anchors that RFC 5011 keeps up to date
 	validator *validator.Validator            // nil: nothing is validated
 	tlsRoots  map[dnsname.Name]*x509.CertPool // of forward zones that have their own
 	stale     *stale.Rules                    // the policies of all names
@@ -146,6 +156,8 @@ func (a *App) Failed() <-chan error { return a.failed }
 func (a *App) Start() error {
 	ctx, end := context.WithCancel(context.Background())
 	a.end = end
+	a.makeState()
+	a.recallKeys()
 	if err := a.startControl(); err != nil {
 		end()
 		return err
@@ -156,6 +168,7 @@ func (a *App) Start() error {
 		return errors.Join(err, a.Stop(ctx))
 	}
 	a.tasks.Go(func() { a.sweep(ctx) })
+	a.tasks.Go(func() { a.follow(ctx) })
 	a.tasks.Go(func() { a.resolver.Run(ctx) })
 	a.ready.Store(true)
 	return nil

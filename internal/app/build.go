@@ -45,7 +45,7 @@ func (a *App) build() error {
 	if a.tlsRoots, err = tlsRoots(a.o.Config); err != nil {
 		return err
 	}
-	if a.validator, err = a.validation(); err != nil {
+	if err = a.buildTrust(); err != nil {
 		return err
 	}
 	a.stale = staleRules(a.o.Config)
@@ -56,6 +56,7 @@ func (a *App) build() error {
 		seed = binary.NativeEndian.Uint64(b[:])
 	}
 	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.o.Events)
+	a.events, a.validator = events, a.validation(events)
 	a.snapshots.said = statementsOf(a.o.Config, hints)
 	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
 	a.infra = infra.New(infraOptions(a.o.Config, seed))

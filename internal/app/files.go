@@ -3,7 +3,9 @@ package app
 import (
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -60,4 +62,25 @@ func cookieSecrets(s config.Server) ([][16]byte, error) {
 		return nil, fmt.Errorf("server.cookie-secret-file: %s holds no secret (make one with `openssl rand -hex 16`)", s.CookieSecretFile)
 	}
 	return secrets, nil
+}
+
+// mostSmall is how much of a file of settings or of state is read: more than any of
+// them may have, so that whoever reads it knows that it is too large.
+const mostSmall = 2 << 20
+
+// readSmall reads a file that is to be small.
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &os.PathError{Op: "read", Path: path, Err: errors.New("that is no file")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, mostSmall))
 }

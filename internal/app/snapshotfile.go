@@ -28,20 +28,42 @@ func SnapshotPath(c *config.Config, getenv func(string) string) (string, error) 
 	default:
 		return c.Cache.Snapshot, nil
 	}
+	mark := instance(c)
+	if mark == "" {
+		return "", nil
+	}
+	dir, err := stateDirectory(getenv)
+	if err != nil {
+		return "", fmt.Errorf("there is no directory for the cache's snapshot, since %w", err)
+	}
+	return filepath.Join(dir, "cache-"+mark+".snapshot"), nil
+}
+
+// StatePath is the directory for what a resolver has to know again after a restart
+// besides its cache, beside the file of SnapshotPath with auto; "" where there is
+// none.
+func StatePath(c *config.Config, getenv func(string) string) string {
+	mark := instance(c)
+	dir, err := stateDirectory(getenv)
+	if mark == "" || err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "state-"+mark)
+}
+
+// instance tells the resolvers of a machine apart by the addresses that they listen
+// on; "" when the system chooses the port.
+func instance(c *config.Config) string {
 	var addresses []string
 	for _, e := range c.Listen {
 		if e.Addr.Port() == 0 {
-			return "", nil
+			return ""
 		}
 		addresses = append(addresses, e.String())
 	}
 	slices.Sort(addresses)
 	sum := sha256.Sum256([]byte(strings.Join(addresses, " ")))
-	dir, err := stateDirectory(getenv)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, fmt.Sprintf("cache-%x.snapshot", sum[:4])), nil
+	return fmt.Sprintf("%x", sum[:4])
 }
 
 func stateDirectory(getenv func(string) string) (string, error) {
@@ -54,7 +76,7 @@ func stateDirectory(getenv func(string) string) (string, error) {
 	if home := getenv("HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, ".local", "state", "lastgood"), nil
 	}
-	return "", errors.New("there is no directory for the cache's snapshot, since none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set")
+	return "", errors.New("none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is set")
 }
 
 // statements are what a configuration says of zones that decides what their
@@ -62,6 +84,9 @@ func stateDirectory(getenv func(string) string) (string, error) {
 type statements struct {
 	of  map[dnsname.Name][]string
 	nta []config.NegativeTrustAnchor
+	// added lists the zones of the negative trust anchors that an operator added and
+	// that count at a time; nil: there are none.
+	added func(at time.Time) []dnsname.Name
 }
 
 // statementsOf collects them. hints are the root's servers as the configuration
@@ -139,9 +164,18 @@ func (s *statements) fingerprints(at time.Time) map[dnsname.Name][8]byte {
 	for zone, list := range s.of {
 		said[zone] = slices.Clone(list)
 	}
+	negative := map[dnsname.Name]bool{}
 	for _, n := range s.nta {
-		if n.Until.After(at) {
-			said[n.Zone] = append(said[n.Zone], "negative anchor\n")
+		negative[n.Zone] = negative[n.Zone] || n.Until.After(at)
+	}
+	if s.added != nil {
+		for _, zone := range s.added(at) {
+			negative[zone] = true
+		}
+	}
+	for zone, counts := range negative {
+		if counts {
+			said[zone] = append(said[zone], "negative anchor\n")
 		}
 	}
 	prints := make(map[dnsname.Name][8]byte, len(said))

@@ -8,6 +8,7 @@ import (
 	"lastgood/internal/anchor"
 	"lastgood/internal/config"
 	"lastgood/internal/dnssec"
+	"lastgood/internal/event"
 	"lastgood/internal/validator"
 )
 
@@ -22,29 +23,45 @@ const (
 // end of a chain of five signed zones takes some fifteen signatures.
 var validationWork = dnssec.Limits{Signatures: 64, PerSet: 8, PerTag: 4, Keys: 32, Hashes: 256} // constant in effect
 
-// validation makes what answers are judged by, nil when they are not.
-func (a *App) validation() (*validator.Validator, error) {
+// validationPolicy is what is verified, and what is insecure.
+func validationPolicy() dnssec.Policy {
+	return dnssec.Policy{SHA1: true, Iterations: iterationsInsecure, Refused: iterationsRefused}
+}
+
+// buildTrust makes what names stand on: there are anchors where nothing is validated
+// too, for a copy of the root zone is always verified.
+func (a *App) buildTrust() error {
 	c := &a.o.Config.DNSSEC
-	if !c.Validation {
-		return nil, nil
-	}
 	anchors, err := a.trustAnchors(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	table := anchor.NewTable(anchors, c.Insecure)
-	negatives := anchor.NewNegatives(table)
+	a.anchors = anchor.NewTable(anchors, c.Insecure)
+	if follows(c) {
+		for _, given := range anchors {
+			a.followed.list = append(a.followed.list, &following{given: given, tracker: anchor.NewTracker(given)})
+		}
+	}
+	a.negatives = anchor.NewNegatives(a.anchors)
 	var list []anchor.Against
 	for _, n := range c.NegativeTrustAnchors {
 		list = append(list, anchor.Against{Zone: n.Zone, Until: n.Until, Reason: n.Reason})
 	}
-	if err := negatives.Configure(list, a.clock.Wall()); err != nil {
-		return nil, fmt.Errorf("dnssec.negative-trust-anchors: %w", err)
+	if err := a.negatives.Configure(list, a.clock.Wall()); err != nil {
+		return fmt.Errorf("dnssec.negative-trust-anchors: %w", err)
+	}
+	return nil
+}
+
+// validation makes what answers are judged by, nil when they are not.
+func (a *App) validation(events event.Sink) *validator.Validator {
+	c := &a.o.Config.DNSSEC
+	if !c.Validation {
+		return nil
 	}
 	return validator.New(validator.Options{
-		Grounds: table, Clock: a.clock, Pinned: c.ValidationTime,
-		Policy: dnssec.Policy{SHA1: true, Iterations: iterationsInsecure, Refused: iterationsRefused},
-	}), nil
+		Grounds: a.anchors, Clock: a.clock, Pinned: c.ValidationTime, Policy: validationPolicy(),
+	})
 }
 
 // trustAnchors reads those of the configuration, records and files of them; without
@@ -54,21 +71,29 @@ func (a *App) trustAnchors(c *config.DNSSEC) ([]*anchor.Anchor, error) {
 		return []*anchor.Anchor{anchor.Builtin()}, nil
 	}
 	var all []*anchor.Anchor
-	for _, text := range c.TrustAnchors {
-		file := "dnssec.trust-anchors"
+	for i, text := range c.TrustAnchors {
+		source := fmt.Sprintf("dnssec.trust-anchors, item %d", i+1)
 		if !strings.ContainsAny(text, " \t") {
-			file = text
-			data, err := os.ReadFile(file)
-			if err != nil {
+			source = "dnssec.trust-anchors: " + text
+			var err error
+			if text, err = readAnchors(text); err != nil {
 				return nil, fmt.Errorf("dnssec.trust-anchors: %w", err)
 			}
-			text = string(data)
 		}
-		list, err := anchor.Parse(file, text, a.clock.Wall())
+		list, err := anchor.Parse(source, text, a.clock.Wall())
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, list...)
 	}
 	return anchor.Merge(all), nil
+}
+
+// readAnchors reads a file of trust anchors.
+func readAnchors(file string) (string, error) {
+	data, err := readSmall(file)
+	if err != nil {
+		return "", fmt.Errorf("%w: name a file of DS or DNSKEY records, or IANA's root-anchors.xml, that user %d may read", err, os.Geteuid())
+	}
+	return string(data), nil
 }

@@ -50,7 +50,7 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			defer out.Close()
 			log := newLog(out, cfg.Log)
 			file, none := app.SnapshotPath(cfg, os.Getenv)
-			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: file, NoSnapshot: none})
+			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: file, NoSnapshot: none, State: app.StatePath(cfg, os.Getenv)})
 			if err != nil {
 				return err
 			}

@@ -157,6 +157,9 @@ type DNSSEC struct {
 	Validation           bool
 	AggressiveNSEC       bool
 	TrustAnchors         []string // DS or DNSKEY records in presentation form, or files
+	TrustAnchorUpdates   string   // auto, all, off
+	KeyTagSignal         bool
+	Sentinel             bool
 	Insecure             []dnsname.Name
 	NegativeTrustAnchors []NegativeTrustAnchor
 	ValidationTime       time.Time // zero: the real time

@@ -238,12 +238,30 @@ var tableDNSSEC = []Option{
 	{
 		Key: "dnssec.trust-anchors", Default: `[]`, check: trustAnchor,
 		RFC:  "RFC 4035 §4.4",
-		Help: "DS or DNSKEY records in presentation form, or files of them; empty for the built-in anchors of the root.",
+		Help: "DS or DNSKEY records in presentation form, or files of them or in IANA's XML; empty for the built-in anchors of the root. What is written here counts as it is written, unless trust-anchor-updates is all.",
 		Examples: []string{
 			`[". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"]`,
 			`["/etc/lastgood/root.key"]`,
 		},
 		field: in(func(c *Config) *[]string { return &c.DNSSEC.TrustAnchors }),
+	},
+	{
+		Key: "dnssec.trust-anchor-updates", Default: `auto`, Values: []string{"auto", "all", "off"},
+		RFC:   "RFC 5011",
+		Help:  "Which trust anchors follow the key rollovers of their zones, with what they learn kept in the state directory: auto, the built-in ones; all, those of trust-anchors too; off, none.",
+		field: in(func(c *Config) *string { return &c.DNSSEC.TrustAnchorUpdates }),
+	},
+	{
+		Key: "dnssec.key-tag-signal", Default: `true`,
+		RFC:   "RFC 8145 §5",
+		Help:  "Whether a zone whose keys are followed is told, once for each look at them, which of them are trusted: by a question for _ta-4f66. or the like. It tells nothing of clients.",
+		field: in(func(c *Config) *bool { return &c.DNSSEC.KeyTagSignal }),
+	},
+	{
+		Key: "dnssec.sentinel", Default: `true`,
+		RFC:   "RFC 8509",
+		Help:  "Whether clients can find out which keys of the root are trusted here: by names that begin with root-key-sentinel-.",
+		field: in(func(c *Config) *bool { return &c.DNSSEC.Sentinel }),
 	},
 	{
 		Key: "dnssec.insecure", Default: `[]`,

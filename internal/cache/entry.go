@@ -46,7 +46,8 @@ type Entry struct {
 	Cut      dnsname.Name
 	TTL      uint32 // seconds to live from storing, before the cache's own bounds
 	// Valid is until when the signatures are that it is secure by, with those of the
-	// chain of trust above it; zero unless it is Secure.
+	// chain of trust above it; zero unless it is Secure, or Indeterminate: verified, but
+	// with something past its TTL.
 	Valid time.Time
 	// Set by the cache.
 	Stored, Expiry, StaleUntil clock.Mono

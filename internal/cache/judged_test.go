@@ -6,6 +6,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -71,6 +72,7 @@ func TestValid(t *testing.T) {
 		{"nobody told", rrset.Secure, time.Time{}, time.Time{}},
 		{"long ago", rrset.Secure, utc(-5), utc(1)},
 		{"too far", rrset.Secure, utc(1 << 40), utc(1<<32 - 1)},
+		{"verified with what is past its TTL", rrset.Indeterminate, utc(1_900_000_000), utc(1_900_000_000)},
 		{"insecure", rrset.Insecure, utc(1_900_000_000), time.Time{}},
 		{"unchecked", rrset.Unchecked, utc(1_900_000_000), time.Time{}},
 	} {
@@ -109,6 +111,29 @@ func TestSnapshotOfUncheckedAfterJudged(t *testing.T) {
 		report := load(t, d, b, at(time.Minute), noon, SnapshotHeader{})
 		if got, _ := look(d, at(time.Minute), name("www.example."), wire.TypeA); got.Security != v.want || report.Newer != v.newer {
 			t.Errorf("%v: %+v, %+v", v.security, got, report)
+		}
+	}
+}
+
+// A proof that a zone has no DS records may be used for as long as the records could.
+func TestProofOfNoDSLasts(t *testing.T) {
+	rules := stale.NewRules(stale.Policy{Enabled: true, Max: 24 * time.Hour, Negative: time.Hour}, nil, nil)
+	for _, v := range []struct {
+		typ      wire.Type
+		security rrset.Security
+		want     time.Duration
+	}{
+		{wire.TypeDS, rrset.Secure, 24 * time.Hour},
+		{wire.TypeDS, rrset.Insecure, 24 * time.Hour},
+		{wire.TypeDS, rrset.Unchecked, time.Hour},
+		{wire.TypeMX, rrset.Secure, time.Hour},
+	} {
+		c := New(Options{Size: minSize, Stale: rules})
+		e := &Entry{Kind: NoData, Name: name("example."), Type: v.typ, Rank: RankAuthAnswer, Security: v.security, TTL: 60}
+		c.Put(at(0), e)
+		var r Reader
+		if h, ok := c.Lookup(&r, at(0), e.Name, v.typ); !ok || h.StaleUntil() != at(time.Minute+v.want) {
+			t.Errorf("%v %v: until %v", v.typ, v.security, h.StaleUntil())
 		}
 	}
 }

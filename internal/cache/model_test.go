@@ -41,7 +41,7 @@ func (m *model) limit(e *Entry) time.Duration {
 	case under("example."):
 		positive, negative = 10*time.Minute, 0
 	}
-	if e.Kind != Data {
+	if e.Kind != Data && !(e.Kind == NoData && e.Type == wire.TypeDS && e.Security != rrset.Unchecked) {
 		return negative
 	}
 	return positive

@@ -68,9 +68,16 @@ func (c *Cache) Date(now clock.Mono, e *Entry) { c.date(now, e) }
 func (c *Cache) date(now clock.Mono, e *Entry) stamp {
 	negative := e.Kind != Data
 	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), zero: e.TTL == 0, stored: now}
-	st.until = c.staleUntil(e.Name, st, negative)
+	st.until = c.staleUntil(e.Name, st, negative && !proves(e.Kind, e.Type, e.Security))
 	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
 	return st
+}
+
+// proves tells of a proof that a zone has no DS records. It is a link of a chain of
+// trust as the records are, which holds while the parent is out of reach, and has
+// their limit.
+func proves(k Kind, t wire.Type, s rrset.Security) bool {
+	return k == NoData && t == wire.TypeDS && s != rrset.Unchecked
 }
 
 // staleUntil is until when an entry that is stored so may be served. A TTL of

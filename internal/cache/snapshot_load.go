@@ -199,7 +199,7 @@ func (l *loader) store(ttl uint32, stored int64, hits uint8) {
 	st := stamp{gen: l.gen, ttl: min(ttl, uint32(min(longest/time.Second, 1<<32-1)))}
 	st.stored = l.moment(stored, seconds(st.ttl))
 	st.zero = h.meta>>metaZero&1 == 1
-	st.until = l.c.staleUntil(name, st, negative)
+	st.until = l.c.staleUntil(name, st, negative && !proves(h.Kind(), h.Type(), h.Security()))
 	state := stale.StateOf(l.now, st.expiry(), st.until)
 	switch {
 	case !l.report.Applies(name):

@@ -51,7 +51,10 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 			return j.fail(t.zone, err, true)
 		}
 	}
-	e.Proof, e.TTL, e.Valid = proofs, min(e.TTL, left), valid
+	e.Proof, e.TTL = proofs, min(e.TTL, left)
+	if e.Security == rrset.Secure {
+		e.Valid = valid
+	}
 	j.verdict.Signers = add(j.verdict.Signers, t.zone)
 	return nil
 }

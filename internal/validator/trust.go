@@ -65,6 +65,31 @@ func (j *judge) build(zone dnsname.Name) trust {
 	return trust{security: rrset.Secure, keys: j.v.keys.read(&e.Set, j.budget), valid: e.Valid}
 }
 
+// signedNow is signed, and once more with the zone's keys as they are now when the
+// one that signed is none of those known: keys may be exchanged in haste, without
+// waiting until all caches have them (RFC 6781 §4.2).
+func (j *judge) signedNow(e *cache.Entry, t *trust) *ede.Error {
+	before := *e
+	err := j.signed(e, t)
+	r, able := j.fetcher.(Renewer)
+	if err == nil || !able || err.Code != ede.DNSKEYMissing {
+		return err
+	}
+	k, ok := r.Renew(j.ctx, t.zone, wire.TypeDNSKEY)
+	if !ok || k.Security != rrset.Secure || k.Kind != cache.Data || k.Name != t.zone || k.Type != wire.TypeDNSKEY {
+		return err
+	}
+	t.keys, t.valid = j.v.keys.read(&k.Set, j.budget), k.Valid
+	for i := range j.trusts {
+		if j.trusts[i].zone == t.zone {
+			j.trusts[i] = *t
+		}
+	}
+	*e = before
+	j.verdict.Zone, j.verdict.Bogus, j.verdict.Spent, j.verdict.Links = "", false, false, nil
+	return j.signed(e, t)
+}
+
 // delegated sees what a zone's parent says of it: Secure, with its DS records,
 // that it is signed.
 func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {

@@ -22,6 +22,12 @@ type Fetcher interface {
 	Fetch(ctx context.Context, zone dnsname.Name, t wire.Type) (e cache.Entry, lapsed bool, err *ede.Error)
 }
 
+// Renewer is a Fetcher that can get a link past what is cached, now and then: ok
+// tells that it was allowed to, and got it.
+type Renewer interface {
+	Renew(ctx context.Context, zone dnsname.Name, t wire.Type) (e cache.Entry, ok bool)
+}
+
 // Options of a Validator. All but Pinned must be given.
 type Options struct {
 	Grounds *anchor.Table
@@ -169,7 +175,7 @@ func (j *judge) bySigner(e *cache.Entry, ground dnsname.Name) *ede.Error {
 		t := j.trust(zone)
 		switch {
 		case t.security == rrset.Secure:
-			if err := j.signed(e, &t); err != nil {
+			if err := j.signedNow(e, &t); err != nil {
 				return err
 			}
 			return j.belowCut(e, zone)

@@ -60,9 +60,7 @@ func (t *task) denied(v *verdict) {
 			cut = up
 		}
 	}
-	t.it.cache.DropDelegation(cut)
-	t.it.cache.Bury(t.now(), cut)
-	t.it.seats.forget(cut)
+	t.undo(Undone{Cut: cut, Gone: true})
 	t.aside = slices.DeleteFunc(t.aside, func(e cache.Entry) bool { return e.Name.Under(cut) })
 	t.since = t.it.cache.Generation() // the denial is not of what was buried
 }
@@ -81,8 +79,7 @@ func (t *task) takenIn(y *try, v *verdict) {
 		if !ok || nodata && !cut.Below(v.soa.Name) || !nodata && namesServer(d, y) {
 			continue
 		}
-		t.it.cache.DropDelegation(cut)
-		t.it.seats.forget(cut)
+		t.undo(Undone{Cut: cut})
 	}
 }
 
@@ -140,10 +137,10 @@ func (t *task) refer(v *verdict) state {
 		t.bound("referrals")
 		return t.giveUp(&ede.Error{Code: ede.Other, ID: "REFS", Text: "too many referrals, the last to " + v.ns.Name.String()})
 	}
-	t.keepLink(v)
+	l := t.keepLink(v)
 	d := t.delegate(v)
 	if t.leads != nil && t.leads.key.name.Under(d.Cut) {
-		t.it.walks.learnt(t.leads, found{deleg: d})
+		t.it.walks.learnt(t.leads, found{deleg: d, link: l})
 	}
 	t.avoid = ""
 	t.enter(place{cut: d.Cut, deleg: d, parent: t.place.deleg})

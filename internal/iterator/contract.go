@@ -140,6 +140,9 @@ type Request struct {
 	// transport: what they gave turned out bogus. They are asked for what leads to
 	// it. That the others fail then is held against none of their cuts.
 	Avoid []netip.AddrPort
+	// Lapsed: what the zones above say is known to be bogus. A delegation past its TTL
+	// leads on at once.
+	Lapsed bool
 }
 
 // Result is what a resolution brought. Entries are ready for the cache; the
@@ -153,7 +156,10 @@ type Result struct {
 	// Links are what the referrals on the way say of the cuts' DS records, which
 	// nobody validated: the records, or the proof that there are none. At most eight,
 	// each of another cut, from the root down, and only if Options.DNSSEC is set.
-	Links   []cache.Entry
+	Links []cache.Entry
+	// Undone are delegations that the answer speaks against, with Options.DNSSEC: for
+	// Undo, once the answer was found good.
+	Undone  []Undone
 	From    netip.AddrPort // whose reply the Entries are of
 	Failure *ede.Error     // why there is no useful answer
 	Refused bool           // all servers said REFUSED

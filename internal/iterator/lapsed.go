@@ -31,7 +31,7 @@ func (t *task) lapses(anchor dnsname.Name, p place) bool {
 		return false
 	}
 	t.lapsed = d
-	if t.it.confirmed(now, d) {
+	if t.req.Lapsed || t.it.confirmed(now, d) {
 		t.throughLapsed()
 		return true
 	}

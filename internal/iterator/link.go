@@ -8,19 +8,25 @@ import (
 // mostLinks bounds the referrals of one resolution whose links are kept.
 const mostLinks = 8
 
-// keepLink keeps what a referral tells of the cut's place in the chain of trust.
-// What somebody says who is asked past the end of his delegation is not kept: who
-// validates asks for it, if it is wanted.
-func (t *task) keepLink(v *verdict) {
+// keepLink keeps what a referral tells of the cut's place in the chain of trust, and
+// gives it, nil without any. What somebody says who is asked past the end of his
+// delegation is not kept: who validates asks for it, if it is wanted.
+func (t *task) keepLink(v *verdict) *cache.Entry {
 	if !t.it.dnssec || t.via {
-		return
+		return nil
 	}
 	e, ok := link(v)
 	if !ok {
-		return
+		return nil
 	}
+	t.addLink(e)
+	return &e
+}
+
+// addLink keeps a link: of a cut whose parent was asked again, the later one.
+func (t *task) addLink(e cache.Entry) {
 	for i := range t.links {
-		if t.links[i].Name == e.Name { // the parent was asked again
+		if t.links[i].Name == e.Name {
 			t.links[i] = e
 			return
 		}

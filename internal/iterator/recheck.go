@@ -126,6 +126,7 @@ func (t *task) rechecked(y *try, v *verdict, e event.Exchanged) {
 		return
 	}
 	t.denied(v)
+	t.result.Undone = t.undone
 	t.result.Entries, t.result.From, t.result.Borrowed = entries(v.message, &v.class, v.asked), v.from, t.borrowed(v)
 	zone := t.it.zoneOf(t.req.Name)
 	t.result.Entries = inZone(t.result.Entries, func(n dnsname.Name) bool { return t.it.zoneOf(n) == zone })

@@ -40,6 +40,7 @@ type walk struct {
 // found is what came of a walk: nothing, or one of these.
 type found struct {
 	deleg  *cache.Delegation // there is a cut at or above the name
+	link   *cache.Entry      // and what its referral told of its place in the chain of trust, nil for nothing
 	passed bool              // there is none
 	relax  bool              // the servers do not cope with the question
 }
@@ -133,6 +134,9 @@ func (t *task) share(ctx context.Context) state {
 	switch f := w.found; {
 	case f.deleg != nil && t.now() < f.deleg.Expiry:
 		t.avoid = "" // as after a referral of our own
+		if f.link != nil {
+			t.addLink(*f.link)
+		}
 		t.enter(place{cut: f.deleg.Cut, deleg: f.deleg, parent: t.place.deleg})
 		return gather
 	case f.passed:

@@ -63,6 +63,7 @@ type task struct {
 	referrals int
 	aside     []cache.Entry
 	links     []cache.Entry     // at most mostLinks
+	undone    []Undone          // at most mostUndone
 	restarted bool              // the parent was asked again: once is all
 	avoid     dnsname.Name      // the cut whose cached delegation is not to be used
 	noZones   bool              // the configured servers failed: resolve as usual
@@ -137,7 +138,7 @@ func (t *task) runFrom(ctx context.Context, s state) Result {
 		s = t.step(ctx, s)
 	}
 	t.stopTimer()
-	t.result.Since, t.result.Aside, t.result.Links = t.since, t.aside, t.links
+	t.result.Since, t.result.Aside, t.result.Links, t.result.Undone = t.since, t.aside, t.links, t.undone
 	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
 	t.result.Hindered = t.result.Failure != nil && t.targets.hindered
 	t.shorten(&t.result)

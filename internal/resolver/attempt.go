@@ -106,10 +106,34 @@ func (t *trail) takesStale() bool {
 // remember ends the attempt with the failure that is remembered of the question
 // (RFC 9520 §3.2), if there is one.
 func (a *attempt) remember(now clock.Mono) {
-	if f, ok := a.t.r.cache.Failure(now, a.t.question()); ok {
+	t := a.t
+	if f, ok := t.r.cache.Failure(now, t.question()); ok && !t.job.tries(now, &f) && !t.checks(now, &f) {
 		a.Ended, a.Refused = true, f.Refused
 		a.fails(f.Cause, errRemembered())
 	}
+}
+
+// tryAgain is how long a failure counts for who looks whether it is over, while
+// nobody waits, and has a budget for that.
+const tryAgain = 30 * time.Second
+
+// tries tells whether to look whether a failure is over.
+func (j *job) tries(now clock.Mono, f *cache.Failure) bool {
+	return j.behind && now.Sub(f.Last) >= tryAgain
+}
+
+// checkAgain is how often at most what is known to be bogus is asked for again
+// since somebody wants it all the same.
+const checkAgain = 5 * time.Second
+
+// checks tells whether the client checks for himself what failed validation, and
+// what that was is not known any more.
+func (t *trail) checks(now clock.Mono, f *cache.Failure) bool {
+	if !t.q.CD || t.r.validator == nil || f.Cause == nil || !f.Cause.Code.FailsValidation() || now.Sub(f.Last) < checkAgain {
+		return false
+	}
+	_, known := t.r.cache.Bogus(now, t.question())
+	return !known
 }
 
 // look fills in what is known of getting something better than the last good
@@ -373,7 +397,7 @@ func (a *attempt) why() event.StaleReason {
 }
 
 func (t *trail) key() flightKey {
-	return flightKey{name: t.name, typ: t.q.Type, raw: t.job.raw && t.r.validator != nil}
+	return flightKey{name: t.name, typ: t.q.Type, raw: t.job.raw && !t.checked && t.r.validator != nil}
 }
 
 func (t *trail) question() cache.Question { return cache.Question{Name: t.name, Type: t.q.Type} }

@@ -14,7 +14,7 @@ import (
 // (BenchmarkCachedHit). reader is the caller's own; q.Arrival is the moment
 // that TTLs are told for.
 func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outcome, bool) {
-	if q.Type == wire.TypeANY || !r.minimal {
+	if q.Type == wire.TypeANY || !r.minimal || r.sentinel(q) {
 		return Outcome{}, false
 	}
 	mark := b.Mark()

@@ -39,6 +39,7 @@ type flight struct {
 	ramp    *ramp // the slow start that it is counted in, nil for none
 	link    int   // how many flights for links of chains of trust wait for it, at least
 	work    *dnssec.Budget
+	behind  bool // nobody waits in the end: what failed is tried again after a while
 
 	// Guarded by flights.mu.
 	waiters int
@@ -84,6 +85,7 @@ type job struct {
 	work   *dnssec.Budget // of validation
 	link   int            // how many links of a chain of trust it is away from the question
 	raw    bool           // what is found needs no validation
+	behind bool           // see flight
 	depth  int
 	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
 	seen   uint64     // flights.landed before the cache was asked
@@ -145,7 +147,7 @@ func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) 
 	fs.next++
 	f := &flight{
 		key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-		alone: j.alone, early: j.early, ramp: j.ramp, link: j.link, work: j.work, recheck: !j.early && fs.landed.Load() != j.seen,
+		alone: j.alone, early: j.early, ramp: j.ramp, link: j.link, work: j.work, behind: j.behind, recheck: !j.early && fs.landed.Load() != j.seen,
 		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
 	}
 	fs.open[key], fs.byID[f.req.Flight] = f, f
@@ -182,6 +184,17 @@ func (fs *flights) close() {
 	fs.closed = true
 	fs.mu.Unlock()
 	fs.running.Wait()
+}
+
+// workOf gives the validation budget of a flight, a new one when it has none.
+func (r *Resolver) workOf(id event.FlightID) *dnssec.Budget {
+	fs := r.flights
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f := fs.byID[id]; f != nil && f.work != nil {
+		return f.work
+	}
+	return dnssec.NewBudget(r.work)
 }
 
 // leave takes the wait of j for f out of the graph.
@@ -364,7 +377,7 @@ func (r *Resolver) fresh(key flightKey, now clock.Mono) bool {
 	defer r.readers.Put(rd)
 	rd.Unasked = true
 	hit, ok := r.cache.Lookup(rd, now, key.name, key.typ)
-	return ok && hit.State(now) == stale.Fresh
+	return ok && hit.State(now) == stale.Fresh && r.takes(hit.Security(), key.raw)
 }
 
 // guarded guards a resolution against a programmer's error: the panic is
@@ -396,6 +409,9 @@ func (r *Resolver) keep(now clock.Mono, res *iterator.Result, known bool) wire.R
 				r.cache.Date(now, e)
 			default:
 				r.cache.PutSince(now, res.Since, e)
+				if !res.Lapsed {
+					r.prove(now, res.Since, e)
+				}
 				r.disprove(now, e)
 			}
 		}
@@ -425,7 +441,7 @@ func (r *Resolver) disprove(now clock.Mono, e *cache.Entry) {
 		up = up.Parent()
 		hit, ok := r.cache.Lookup(rd, now, up, wire.TypeDNAME)
 		if ok && hit.Kind() == cache.Data && hit.Type() == wire.TypeDNAME && hit.Cut() == e.Cut && hit.State(now) == stale.Stale {
-			r.cache.Supersede(now, &cache.Entry{Kind: cache.NoData, Name: up, Type: wire.TypeDNAME, Rank: e.Rank, Cut: e.Cut})
+			r.cache.Supersede(now, &cache.Entry{Kind: cache.NoData, Name: up, Type: wire.TypeDNAME, Rank: e.Rank, Security: e.Security, Cut: e.Cut})
 		}
 	}
 }

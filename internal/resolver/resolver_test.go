@@ -39,6 +39,7 @@ type scripted struct {
 	learned time.Duration
 	samples []time.Duration
 	offline bool
+	blamed  []string // what infra heard of validation
 }
 
 func (s *scripted) Resolve(ctx context.Context, r iterator.Request) iterator.Result {
@@ -57,6 +58,22 @@ func (s *scripted) Trouble(_ clock.Mono, cut dnsname.Name) (infra.Trouble, bool)
 		}
 	}
 	return tr, ok
+}
+
+func (s *scripted) Undo(clock.Mono, *iterator.Result) {}
+
+func (s *scripted) NameBogus(_ clock.Mono, cut, name dnsname.Name, _ *ede.Error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blamed = append(s.blamed, "bogus "+cut.String()+" "+name.String())
+	return false
+}
+
+func (s *scripted) CutSound(_ clock.Mono, cut dnsname.Name) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blamed = append(s.blamed, "sound "+cut.String())
+	return false
 }
 
 func (s *scripted) Want(_ clock.Mono, _ dnsname.Name, q event.Question) bool {

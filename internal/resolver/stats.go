@@ -34,6 +34,9 @@ type Stats struct {
 	RecoveryForgotten uint64 // found the queue full
 	RecoveryUnbounded uint64 // zones that came back while there were too many for a slow start
 	Prefetches        uint64
+	SynthesisedNames  uint64 // NXDOMAIN from what was proven of other names
+	SynthesisedTypes  uint64 // NODATA, likewise
+	SynthesisedStars  uint64 // answers of wildcards, likewise
 	PrefetchesDropped uint64 // too many at once
 }
 
@@ -57,6 +60,7 @@ type counters struct {
 
 	fresh, none, behind, prefetches, prefetchesDropped atomic.Uint64
 	stale                                              staleCounters
+	synthesised                                        synthesisCounters
 }
 
 // answered counts what Resolve gave to a client; stale answers are counted with
@@ -142,6 +146,7 @@ func (r *Resolver) Stats() Stats {
 		Fresh: c.fresh.Load(), None: c.none.Load(), Behind: c.behind.Load(),
 		Prefetches: c.prefetches.Load(), PrefetchesDropped: c.prefetchesDropped.Load(),
 	}
+	s.SynthesisedNames, s.SynthesisedTypes, s.SynthesisedStars = c.synthesised.names.Load(), c.synthesised.types.Load(), c.synthesised.wildcards.Load()
 	c.stale.addTo(&s)
 	for i := range r.failures {
 		if n := r.failures[i].Load(); n > 0 {

@@ -11,6 +11,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/iterator"
+	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -29,6 +30,7 @@ type trail struct {
 
 	unasked bool // it looks only: nobody wants what it finds in the cache
 	again   bool // it was walked before: see overtaken
+	checked bool // what replaces the present hop is validated though the job's need not be
 }
 
 // walk follows the trail to its end. The chain is answered whole or not at all.
@@ -132,11 +134,15 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 	if state == stale.Fresh {
 		return h, nil
 	}
+	t.checked = t.settled(&h.Entry, state)
 	a := t.attempt(now, h, state)
 	defer a.leave()
 	for {
 		switch d := a.decide(now); d.Action {
 		case stale.ServeStale:
+			if h, ok := t.unchecked(now); ok && a.Bogus {
+				return h, nil
+			}
 			return a.serve(now, d.Refresh), nil
 		case stale.Wait:
 			if h, ok := a.wait(ctx, now, d.Until); ok {
@@ -156,6 +162,13 @@ func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
 		}
 		now = t.r.clock.Now()
 	}
+}
+
+// settled tells whether the last good answer was validated, where that is possible:
+// nothing else takes its place (see [cache.Cache.Put]), not even for finding servers.
+func (t *trail) settled(e *cache.Entry, state stale.State) bool {
+	v := t.r.validator
+	return v != nil && t.job.raw && state == stale.Stale && e.Security != rrset.Unchecked && v.Anchored(e.Name, e.Type)
 }
 
 // cause guards against a result without any.
@@ -203,7 +216,13 @@ func (t *trail) known(now clock.Mono) (Hop, stale.State) {
 	if h, ok := t.among(t.have); ok {
 		return h, stale.Fresh
 	}
-	return t.cached(now)
+	h, state := t.cached(now)
+	if state != stale.Fresh {
+		if made, ok := t.synthesised(now, &h, state); ok {
+			return made, stale.Fresh
+		}
+	}
+	return h, state
 }
 
 // cached looks for the hop in the cache: the name itself, then a DNAME above it

@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
+	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
-	"lastgood/internal/iterator"
 	"lastgood/internal/rrset"
 	"lastgood/internal/validator"
 	"lastgood/internal/wire"
@@ -22,55 +22,16 @@ type Validator interface {
 	// Anchored tells whether what a name has of a type can be validated: it is then
 	// judged before it is stored, and is insecure otherwise.
 	Anchored(name dnsname.Name, t wire.Type) bool
+	// Against gives the negative trust anchor that keeps it from being validated, nil
+	// for none. It allocates nothing.
+	Against(name dnsname.Name, t wire.Type) *anchor.Against
 }
 
 const (
-	// otherServers is how many are asked after one whose answer is bogus.
-	otherServers = 2
 	// mostLinks is how many flights for links of a chain of trust may wait for one
 	// another: two for each zone above the deepest.
 	mostLinks = 40
 )
-
-// fly resolves for a flight, and has the outcome judged. Other servers are asked
-// after one whose answer is bogus: some replica of the zone may be out of date, or
-// somebody on the way to it at work.
-func (r *Resolver) fly(ctx context.Context, f *flight) {
-	for tries := 0; ; tries++ {
-		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(ctx, f.req) })
-		if len(f.bogus) > 0 && !useful(&res) {
-			return // nobody else is left to ask: what was found before counts
-		}
-		f.result = res
-		if r.validator == nil || f.key.raw || !useful(&res) || res.Borrowed {
-			return
-		}
-		from := res.From
-		if !r.judge(ctx, f) || tries == otherServers || !from.IsValid() {
-			return
-		}
-		f.req.Avoid = append(f.req.Avoid, from)
-	}
-}
-
-// judge has what a flight brought judged. What may not be believed is taken out,
-// and when that is all of it the flight has failed. It tells whether that is the
-// answer's fault.
-func (r *Resolver) judge(ctx context.Context, f *flight) (bogus bool) {
-	res := &f.result
-	v := r.validator.Judge(ctx, chainLinks{r, f}, event.Question{Name: f.key.name, Type: f.key.typ}, res.Entries, f.work)
-	f.verdict = v
-	res.Lapsed = res.Lapsed || v.Lapsed
-	if v.Good > 0 {
-		res.Entries = res.Entries[:v.Good] // who follows the chain asks for the rest anew
-		return false
-	}
-	if v.Bogus {
-		f.bogus = res.Entries
-	}
-	*res = iterator.Result{Failure: cause(v.Failure), From: res.From}
-	return v.Bogus
-}
 
 // referred gives what the flight's own referrals said of a zone's DS records, which
 // saves asking for them: judged, and stored for others.
@@ -81,7 +42,9 @@ func (l chainLinks) referred(ctx context.Context, zone dnsname.Name) (cache.Entr
 			continue
 		}
 		if v := l.r.validator.Judge(ctx, l, event.Question{Name: zone, Type: wire.TypeDS}, list[i:i+1], l.f.work); v.Good == 1 && !v.Lapsed {
-			l.r.cache.Put(l.r.clock.Now(), &list[i])
+			now, gen := l.r.clock.Now(), l.f.result.Since
+			l.r.cache.Put(now, &list[i])
+			l.r.prove(now, gen, &list[i])
 			return list[i], true
 		}
 	}
@@ -146,13 +109,17 @@ func (l chainLinks) Fetch(ctx context.Context, zone dnsname.Name, typ wire.Type)
 	}
 	q := Query{Name: zone, Type: typ, RD: true, Arrival: r.clock.Now()}
 	t := trail{r: r, q: &q, name: zone, job: job{
-		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1,
+		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1, behind: f.behind,
 	}}
 	hop, failed := t.hop(ctx)
 	if failed != nil {
 		return cache.Entry{}, false, worst(failed.Errors)
 	}
-	return hop.Entry, hop.stale, nil
+	e, lapsed := hop.Entry, hop.stale
+	if e.Security == rrset.Indeterminate { // see lapse
+		e.Security, lapsed = rrset.Secure, true
+	}
+	return e, lapsed, nil
 }
 
 // worst is what is wrong with a link, among what a client would be told of it.

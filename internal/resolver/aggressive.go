@@ -1,0 +1,249 @@
+package resolver
+
+import (
+	"sync/atomic"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/clock"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
+	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
+	"lastgood/internal/wire"
+)
+
+// What was proven of one name holds for others (RFC 8198): who asks for one that
+// secure records in the cache deny, or that they say a wildcard in the cache stands
+// for, is answered from them. Only what is fresh is used, and what the cache has of
+// the name itself counts before it.
+
+// synthesisHashes bounds the names that are hashed for one hop: as many as a name of
+// a dozen labels takes. Who asks for deeper ones asks the zone.
+const synthesisHashes = 16
+
+// synthesis is one look at what is proven of a trail's present name.
+type synthesis struct {
+	t      *trail
+	now    clock.Mono
+	zone   cache.RangeZone
+	seen   []*cache.Range // that were looked at
+	oldest clock.Mono     // of those that are used: when it was stored
+	until  clock.Mono     // the first of them expires
+	valid  time.Time      // and so do its signatures
+}
+
+// synthesised makes the hop of what is proven. The cache has nothing fresh of the
+// name; last is what it has past its TTL, if the state is Stale. What came into the
+// cache after a record was not known to it, and makes it say nothing.
+func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, bool) {
+	zone, ok := t.proven(now)
+	if !ok {
+		return Hop{}, false
+	}
+	gen := t.r.cache.Generation()
+	s := synthesis{t: t, now: now, zone: zone, oldest: now, until: now.Add(1 << 62)}
+	e, ok := s.entry()
+	if !ok || state == stale.Stale && last.Entry.Stored >= s.oldest {
+		return Hop{}, false
+	}
+	stored, fresh := t.r.cache.Standing(now, t.name)
+	if e.Kind != cache.NoData && (fresh || stored >= s.oldest) {
+		return Hop{}, false
+	}
+	life := s.until.Sub(now)
+	if e.TTL = uint32(life / time.Second); life < time.Second {
+		return Hop{}, false
+	}
+	e.Stored, e.Expiry, e.StaleUntil = now, s.until, s.until
+	if t.unasked {
+		return t.step(e), true
+	}
+	if state == stale.Stale || e.Kind == cache.NXDomain && stored != 0 { // what is past its TTL is disproved
+		t.r.cache.PutSince(now, gen, &e)
+	}
+	t.r.stats.synthesised.count(&e)
+	return t.step(e), true
+}
+
+// proven finds the zone whose records may speak for the trail's present name: no
+// zone known beneath it does, nobody else is to be asked for the name, and it is
+// validated now.
+func (t *trail) proven(now clock.Mono) (cache.RangeZone, bool) {
+	r, name := t.r, t.name
+	if r.aggressive == nil {
+		return cache.RangeZone{}, false
+	}
+	switch t.q.Type {
+	case wire.TypeRRSIG, wire.TypeNSEC, wire.TypeNSEC3, wire.TypeSIG, wire.TypeNXT, wire.TypeANY:
+		return cache.RangeZone{}, false
+	case wire.TypeDS:
+		if !name.IsRoot() {
+			name = name.Parent() // whose word it is (RFC 4035 §2.4)
+		}
+	}
+	zone, ok := r.cache.Ranges(now, name)
+	if !ok || r.uncached != nil && r.uncached(t.name) || !r.validator.Anchored(t.name, t.q.Type) {
+		return cache.RangeZone{}, false
+	}
+	for _, own := range r.served {
+		if t.name.Under(own) && !zone.Name().Under(own) {
+			return cache.RangeZone{}, false
+		}
+	}
+	cut, ok := r.cache.Closest(now, name)
+	return zone, !ok || !cut.Cut.Below(zone.Name())
+}
+
+// entry is what the zone would say, but for its times.
+func (s *synthesis) entry() (cache.Entry, bool) {
+	name, typ := s.t.name, s.t.q.Type
+	d := dnssec.NewDenial(s.zone.Name(), nil, s.t.r.aggressive, nil)
+	if any := s.zone.AnyNSEC3(); any != nil {
+		d.Like(&any.Set, dnssec.NewBudget(dnssec.Limits{Hashes: synthesisHashes}))
+	}
+	sets := d.Gather(name,
+		func(n dnsname.Name) *rrset.Set { return s.look(s.zone.NSEC(n)) },
+		func(h []byte) *rrset.Set { return s.look(s.zone.NSEC3(h)) })
+	if len(sets) == 0 {
+		return cache.Entry{}, false
+	}
+	e := cache.Entry{Name: name, Rank: cache.RankAuthAnswer, Security: rrset.Secure, Cut: s.zone.Name()}
+	switch what, encloser := d.Synthesise(name, typ); what {
+	case dnssec.NoSuchName:
+		e.Kind = cache.NXDomain
+	case dnssec.NoSuchType:
+		e.Kind, e.Type = cache.NoData, typ
+	case dnssec.MayExpand:
+		if !s.expand(&e, encloser) {
+			return e, false
+		}
+	default:
+		return e, false
+	}
+	if e.Kind != cache.Data {
+		soa := s.zone.SOA()
+		if soa == nil {
+			return e, false
+		}
+		s.use(&e, soa)
+	}
+	for _, r := range s.seen {
+		for _, set := range sets {
+			if set == &r.Set {
+				s.use(&e, r)
+			}
+		}
+	}
+	e.Valid = s.valid
+	return e, true
+}
+
+// look notes a record that was looked at.
+func (s *synthesis) look(r *cache.Range) *rrset.Set {
+	if r == nil {
+		return nil
+	}
+	for _, seen := range s.seen {
+		if seen == r {
+			return &r.Set
+		}
+	}
+	s.seen = append(s.seen, r)
+	return &r.Set
+}
+
+// use makes a record a part of the proof.
+func (s *synthesis) use(e *cache.Entry, r *cache.Range) {
+	e.Proof = append(e.Proof, r.Set)
+	s.bound(r.Stored, r.Expiry, r.Valid)
+}
+
+// bound keeps the answer within the times of something that it is made of.
+func (s *synthesis) bound(stored, expiry clock.Mono, valid time.Time) {
+	s.oldest, s.until = min(s.oldest, stored), min(s.until, expiry)
+	if s.valid.IsZero() || valid.Before(s.valid) {
+		s.valid = valid
+	}
+}
+
+// expand makes the answer of a wildcard, if the cache has that, fresh and secure.
+func (s *synthesis) expand(e *cache.Entry, encloser dnsname.Name) bool {
+	t := s.t
+	star, err := encloser.Prepend("*")
+	if err != nil || !expands(t.q.Type) {
+		return false
+	}
+	rd := t.r.readers.Get().(*cache.Reader)
+	defer t.r.readers.Put(rd)
+	rd.Unasked = t.unasked
+	hit, ok := t.r.cache.Lookup(rd, s.now, star, t.q.Type)
+	if !ok || hit.Kind() != cache.Data || hit.Security() != rrset.Secure || hit.State(s.now) != stale.Fresh || !expands(hit.Type()) {
+		return false
+	}
+	of := hit.Entry()
+	e.Kind, e.Type, e.Set = cache.Data, of.Type, of.Set
+	e.Set.Name = e.Name
+	s.bound(of.Stored, of.Expiry, of.Valid)
+	return true
+}
+
+// expands tells which types are made of wildcards: not those that say where zones
+// begin and end (RFC 4592 §4), for a zone knows its cuts itself.
+func expands(t wire.Type) bool {
+	switch t {
+	case wire.TypeNS, wire.TypeSOA, wire.TypeDS, wire.TypeDNSKEY, wire.TypeDNAME:
+		return false
+	}
+	return true
+}
+
+// prove takes what a secure entry that is in the cache was proven by into the index
+// that other names are answered from, and with the answer of a wildcard the wildcard
+// itself.
+func (r *Resolver) prove(now clock.Mono, gen uint32, e *cache.Entry) {
+	if r.aggressive == nil || e.Security != rrset.Secure {
+		return
+	}
+	r.cache.PutRanges(now, gen, e)
+	if star, ok := wildcardOf(e); ok && expands(e.Type) {
+		w := cache.Entry{
+			Kind: cache.Data, Name: star, Type: e.Type, Rank: e.Rank, Security: e.Security,
+			Set: e.Set, Cut: e.Cut, TTL: e.TTL, Valid: e.Valid,
+		}
+		w.Set.Name = star
+		r.cache.PutSince(now, gen, &w)
+	}
+}
+
+// wildcardOf is the wildcard that an answer was made of: its signatures, all of them,
+// are of that (RFC 4035 §5.3.2).
+func wildcardOf(e *cache.Entry) (dnsname.Name, bool) {
+	labels := -1
+	for rdata := range e.Set.Sigs.All() {
+		sig, err := dnssec.ReadSignature(rdata)
+		if err != nil || labels >= 0 && sig.Labels != labels {
+			return "", false
+		}
+		labels = sig.Labels
+	}
+	if e.Kind != cache.Data || labels < 0 || e.Name.FirstLabel() == "*" || labels >= e.Name.Labels() {
+		return "", false
+	}
+	star, err := e.Name.Suffix(labels).Prepend("*")
+	return star, err == nil
+}
+
+// synthesisCounters count the answers that were synthesised.
+type synthesisCounters struct{ names, types, wildcards atomic.Uint64 }
+
+func (c *synthesisCounters) count(e *cache.Entry) {
+	switch e.Kind {
+	case cache.NXDomain:
+		c.names.Add(1)
+	case cache.NoData:
+		c.types.Add(1)
+	default:
+		c.wildcards.Add(1)
+	}
+}

@@ -175,6 +175,9 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 	}
 	if a.validator != nil {
 		o.Validator, o.Work = a.validator, validationWork
+		if c.DNSSEC.Sentinel {
+			o.RootTags = a.rootTags
+		}
 	}
 	return o
 }

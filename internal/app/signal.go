@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
@@ -28,4 +29,13 @@ func (a *App) signal(ctx context.Context, zone dnsname.Name, tags []uint16) {
 		return // the zone's name leaves no room for it
 	}
 	a.resolver.Latest(ctx, event.Question{Name: name, Type: wire.TypeNULL}, func(*cache.Entry) bool { return true })
+}
+
+// rootTags are the tags of the root's keys that are trusted now (RFC 8509).
+func (a *App) rootTags() []uint16 {
+	g := a.anchors.Ground(dnsname.Root, a.clock.Wall())
+	if g.Kind != anchor.Anchored {
+		return nil
+	}
+	return g.Anchor.Tags()
 }

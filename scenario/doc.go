@@ -75,6 +75,8 @@
 //	anchor ZONE [dnskey] [WORD…]   the resolver trusts the keys of the zone, which is signed
 //	                               already, or those of the words: dnssec.trust-anchors has
 //	                               their DS records, or the keys themselves
+//	write NAME FILE|ZONE           put a file of the scenario, or a zone as it is served now,
+//	                               into $STATE
 //	flush NAME TYPE|all COUNT      take so many entries out of the cache
 //	restart [kill]                 stop the app, or kill it, and start it again
 //	suspend D                      the resolver's machine sleeps for so long, at once: its
@@ -138,6 +140,8 @@
 //	                               how those that reached the server were asked
 //	event KIND [field=value…]      the program told that since the statement began; ~ for =: contains
 //	no-event KIND [field=value…]
+//	root-copy SERIAL|none          the local root zone (RFC 8806) that is in use
+//	logged TEXT                    the log has a line with it, since the app first started
 //
 // Whatever is expected, each reply must bear the question's id, opcode,
 // question and case, fit the client, and list aliases first and in order. At

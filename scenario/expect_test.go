@@ -22,6 +22,7 @@ type outcome struct {
 	queries []query         // sent
 	events  []event.Event   // told
 	heard   []simauth.Query // that reached a server
+	world   *world
 }
 
 // expectation is one kind of line. Where many lines of a kind stand beneath a
@@ -59,6 +60,8 @@ var expectations = map[string]expectation{ // constant in effect
 	"saw":        {false, false, checkSaw, func(s string) string { return s + " size=1" }},
 	"event":      {false, false, checkEvent, func(s string) string { return s + " flight=" + huge + " asked.name=wrong." }},
 	"no-event":   {false, false, checkNoEvent, nil},
+	"root-copy":  {false, false, checkRootCopy, constant(huge)},
+	"logged":     {false, false, checkLogged, constant("what nobody says")},
 }
 
 func constant(text string) func(string) string { return func(string) string { return text } }
@@ -136,6 +139,7 @@ func (w *world) expect(st *step, o *outcome) error {
 	if o.reply != nil && o.reply.msg == nil && !silent {
 		return fmt.Errorf("%w after %v", o.reply.err, o.reply.took)
 	}
+	o.world = w
 	for _, g := range groupsOf(st.block) {
 		w.groups++
 		if w.bite {

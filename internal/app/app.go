@@ -78,6 +78,7 @@ type App struct {
 	negatives *anchor.Negatives               // of the table
 	followed  followed                        // the anchors that RFC 5011 keeps up to date
 	validator *validator.Validator            // nil: nothing is validated
+	root      *rootCopy                       // nil: the root servers are asked
 	tlsRoots  map[dnsname.Name]*x509.CertPool // of forward zones that have their own
 	stale     *stale.Rules                    // the policies of all names
 
@@ -163,6 +164,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.startSnapshots(ctx)
+	a.startRoot(ctx)
 	if err := a.listener.Start(); err != nil {
 		a.snapshots.off.Store(true) // perhaps another lastgood is there already
 		return errors.Join(err, a.Stop(ctx))
@@ -180,7 +182,7 @@ func (a *App) startControl() error {
 		return nil
 	}
 	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: a.token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log, Clock: a.clock,
-		Cache: controlAPI{a}, Resolver: controlAPI{a}})
+		RootZone: controlAPI{a}.RootZone, Cache: controlAPI{a}, Resolver: controlAPI{a}})
 	if err != nil {
 		return err
 	}

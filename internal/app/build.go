@@ -61,6 +61,7 @@ func (a *App) build() error {
 	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
 	a.infra = infra.New(infraOptions(a.o.Config, seed))
 	a.upstream = upstream.New(a.upstreamOptions(events))
+	a.root = a.newRootCopy(a.rootSources(hints), seed)
 	a.resolver = resolver.New(a.resolverOptions(events, func(flights iterator.Flights) resolver.Iterator {
 		return iterator.New(a.iteratorOptions(events, flights, hints, seed))
 	}))
@@ -94,7 +95,7 @@ func (a *App) iteratorOptions(events event.Sink, flights iterator.Flights, hints
 	rec, limits := a.o.Config.Recursion, a.o.Config.Limits
 	mode := map[string]iterator.Mode{"relaxed": iterator.Relaxed, "strict": iterator.Strict, "off": iterator.Off}
 	return iterator.Options{
-		Cache: a.cache, Infra: a.infra, Exchanger: a.upstream, Flights: flights, Clock: a.clock,
+		Cache: a.cache, Infra: a.infra, Exchanger: a.exchanger(), Flights: flights, Clock: a.clock,
 		Rand: mathrand.New(mathrand.NewPCG(seed, 2)), Events: events,
 		Minimise: mode[rec.QNAMEMinimisation], RootHints: hints, Zones: zones(a.o.Config), DNSSEC: a.validator != nil, IPv4: rec.IPv4, IPv6: rec.IPv6,
 		Allowed:   func(addr netip.Addr) bool { return !within(rec.DoNotQuery, addr) },
@@ -115,7 +116,8 @@ func within(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// configured are the servers that forward and stub zones name by their addresses.
+// configured are the servers that forward and stub zones, and the sources of the
+// root zone, name by their addresses.
 func configured(c *config.Config) []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, z := range zones(c) {
@@ -123,6 +125,11 @@ func configured(c *config.Config) []netip.AddrPort {
 			if a := s.Addr.Addr(); a.IsValid() {
 				list = append(list, netip.AddrPortFrom(a.Unmap().WithZone(""), s.Addr.Port()))
 			}
+		}
+	}
+	for _, s := range c.RootZone.Sources {
+		if a := s.Server.Addr.Addr(); a.IsValid() {
+			list = append(list, netip.AddrPortFrom(a.Unmap(), s.Server.Addr.Port()))
 		}
 	}
 	return list

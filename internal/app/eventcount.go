@@ -37,6 +37,9 @@ type eventCounts struct {
 func (c *eventCounts) hear(e event.Event) {
 	switch e := e.(type) {
 	case event.Exchanged:
+		if e.Transport == event.Local {
+			return // nothing was sent
+		}
 		c.exchanges[min(e.Transport, event.TLS)][min(int(e.Outcome), outcomes-1)].Add(1)
 		if e.Late {
 			c.late.Add(1)

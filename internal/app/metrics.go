@@ -35,6 +35,7 @@ func (a *App) gather(emit func(control.Metric)) {
 	g.transport(a.upstream.Stats())
 	g.servers(a.infra.Stats())
 	a.gatherControl(g)
+	a.gatherRoot(g)
 }
 
 func (a *App) gatherControl(g gatherer) {

@@ -95,7 +95,7 @@ func root() *command {
 	return &command{
 		name:  "lastgood",
 		short: "a recursive DNS resolver that serves the last good answer and says why",
-		sub:   []*command{serveCommand(), labCommand(), queryCommand(), cacheCommand(), zonesCommand(), ntaCommand(), configCommand(), completionCommand(), versionCommand()},
+		sub:   []*command{serveCommand(), labCommand(), queryCommand(), cacheCommand(), zonesCommand(), rootZoneCommand(), ntaCommand(), configCommand(), completionCommand(), versionCommand()},
 	}
 }
 

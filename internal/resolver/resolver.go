@@ -30,6 +30,8 @@ type Iterator interface {
 	// Want tells that a client was answered from what is stale, or failed, because
 	// of the cut's trouble; sooner: the plan of rechecks has moved.
 	Want(now clock.Mono, cut dnsname.Name, q event.Question) (sooner bool)
+	// Undo drops the delegations that an answer speaks against which was found good.
+	Undo(now clock.Mono, r *iterator.Result)
 	// Recheck sends one packet to see whether a server is back.
 	Recheck(ctx context.Context, c infra.Recheck) iterator.Result
 }
@@ -38,6 +40,12 @@ type Iterator interface {
 type Health interface {
 	// Rechecks gives what is due, and when something is next, 0 for never.
 	Rechecks(now clock.Mono) (due []infra.Recheck, next clock.Mono)
+	// NameBogus notes that what the servers of a cut say of a name does not validate
+	// through the cut's own fault; began: the cut is failing by this.
+	NameBogus(now clock.Mono, cut, name dnsname.Name, cause *ede.Error) (began bool)
+	// CutSound notes that an answer of a cut's servers was validated; recovered: the
+	// cut was failing for those that do not.
+	CutSound(now clock.Mono, cut dnsname.Name) (recovered bool)
 	// Resolved tells how long a useful resolution below a cut took.
 	Resolved(now clock.Mono, cut dnsname.Name, took time.Duration)
 	// ClientTimeout is what was learnt from that, of so many samples.
@@ -73,6 +81,10 @@ type Options struct {
 	Work            dnssec.Limits // of its, per client question
 	Depth           int           // of name-server addresses needed for name-server addresses
 	Flights         int           // open at once
+
+	// Aggressive is what proofs are read by that answer for other names too (RFC
+	// 8198), which the cache has to keep (cache.Options.Ranges); nil: none do.
+	Aggressive *dnssec.Policy
 
 	// RootTags gives the tags of the root's keys that are trusted, for clients that
 	// ask by names (RFC 8509); nil: they are told nothing.
@@ -133,6 +145,9 @@ type Resolver struct {
 	work      dnssec.Limits
 	rootTags  func() []uint16 // nil: nobody is told
 
+	aggressive *dnssec.Policy // nil: nothing is synthesised
+	served     []dnsname.Name // zones with servers of their own
+
 	health     Health
 	stale      *stale.Rules
 	neverStale func(netip.Addr) bool
@@ -162,6 +177,9 @@ func New(o Options) *Resolver {
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
 		validator: o.Validator, work: o.Work, minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights), crew: NewCrew(idleGoroutines),
 		health: o.Health, stale: o.Stale, neverStale: o.NeverStale, errorText: o.ErrorText, wake: make(chan struct{}, 1),
+	}
+	if o.Validator != nil {
+		r.aggressive, r.served = o.Aggressive, o.NotSpecial
 	}
 	if o.Validator != nil {
 		r.rootTags = o.RootTags
@@ -261,6 +279,9 @@ func (r *Resolver) Addresses(ctx context.Context, from iterator.Request, host dn
 	}
 	q := Query{Name: host, Type: typ, RD: true, Arrival: r.clock.Now()}
 	t := trail{r: r, q: &q, name: host, job: job{from: from.Flight, budget: from.Budget, depth: from.Depth + 1, raw: true}}
+	if r.validator != nil {
+		t.job.work = r.workOf(from.Flight)
+	}
 	a := t.walk(ctx)
 	if len(a.Errors) > 0 {
 		if a.Errors[0].ID == "LOOP" {

@@ -58,6 +58,7 @@ type client struct {
 	addr string
 	udp  net.Conn
 	rng  *rand.Rand
+	wait time.Duration // for one reply over UDP
 }
 
 func (n *namespace) client(addr string, seed uint64) (*client, error) {
@@ -65,7 +66,7 @@ func (n *namespace) client(addr string, seed uint64) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{n: n, addr: addr, udp: conn, rng: rand.New(rand.NewPCG(seed, 2))}, nil
+	return &client{n: n, addr: addr, udp: conn, rng: rand.New(rand.NewPCG(seed, 2)), wait: patience}, nil
 }
 
 const (
@@ -108,7 +109,7 @@ func (c *client) overUDP(m *dns.Msg) (*dns.Msg, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	c.udp.SetDeadline(time.Now().Add(patience))
+	c.udp.SetDeadline(time.Now().Add(c.wait))
 	if _, err := c.udp.Write(wire); err != nil {
 		return nil, 0, err
 	}

@@ -35,18 +35,11 @@ type namespace struct {
 // newNamespace makes one, with the given addresses on its loopback interface.
 func newNamespace(t *testing.T, addrs ...string) *namespace {
 	t.Helper()
-	missing := t.Skipf // at a desk; in CI nothing may be left out
-	if os.Getenv("CI") != "" {
-		missing = t.Fatalf
-	}
+	missing := unable(t)
 	if os.Geteuid() != 0 {
 		missing("SKIPPED: network namespaces need root")
 	}
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing("SKIPPED: %s is not installed (.ci/run installs it)", tool)
-		}
-	}
+	need(t, tools...)
 	n := &namespace{t: t, dir: t.TempDir(), work: make(chan func())}
 	if err := n.enter(); err != nil {
 		missing("SKIPPED: no network namespaces here: %v", err)
@@ -60,6 +53,25 @@ func newNamespace(t *testing.T, addrs ...string) *namespace {
 		}
 	}
 	return n
+}
+
+// unable is what a test does that cannot run here: at a desk it is skipped, but
+// in CI nothing may be left out.
+func unable(t *testing.T) func(format string, args ...any) {
+	if os.Getenv("CI") != "" {
+		return t.Fatalf
+	}
+	return t.Skipf
+}
+
+// need sees that programs of others are there.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			unable(t)("SKIPPED: %s is not installed (.ci/run installs it)", p)
+		}
+	}
 }
 
 // enter puts a thread into a new network namespace. Programs started and

@@ -48,24 +48,37 @@ func first(daemon string, zones []*zone) string {
 
 func (n *namespace) startNSD(zones []*zone) *process {
 	n.t.Helper()
-	conf := n.write("nsd.conf", fmt.Sprintf(`server:
+	return n.nsd("nsd", host(nsdAt), first("nsd", zones), n.zoneFiles("nsd", zones, "zone:\n  name: %q\n  zonefile: %q\n"))
+}
+
+// nsd runs NSD at an address. zones is that part of its configuration, and ready
+// the name of one of them.
+func (n *namespace) nsd(id, addr, ready, zones string) *process {
+	n.t.Helper()
+	conf := n.write(id+".conf", fmt.Sprintf(`server:
   ip-address: %s
   database: ""
   zonesdir: "%s"
-  pidfile: "%[2]s/nsd.pid"
-  xfrdfile: "%[2]s/xfrd.state"
-  zonelistfile: "%[2]s/zone.list"
+  pidfile: "%[2]s/%[3]s.pid"
+  xfrdfile: "%[2]s/%[3]s.state"
+  zonelistfile: "%[2]s/%[3]s.list"
   username: ""
   server-count: 1
   tcp-count: 500
   rrl-ratelimit: 0
 remote-control:
   control-enable: no
-`, host(nsdAt), n.dir)+n.zoneFiles("nsd", zones, "zone:\n  name: %q\n  zonefile: %q\n"))
-	return n.start(nsdAt, first("nsd", zones), "nsd", "-d", "-c", conf)
+`, addr, n.dir, id)+zones)
+	return n.start(addr+":53", ready, "nsd", "-d", "-c", conf)
 }
 
 func (n *namespace) startKnot(zones []*zone) *process {
+	n.t.Helper()
+	return n.knot(host(knotAt), first("knot", zones), n.zoneFiles("knot", zones, "  - domain: %q\n    file: %q\n"))
+}
+
+// knot runs Knot DNS, as nsd does NSD.
+func (n *namespace) knot(addr, ready, zones string) *process {
 	n.t.Helper()
 	conf := n.write("knot.conf", fmt.Sprintf(`server:
   rundir: "%s"
@@ -84,11 +97,17 @@ template:
     zonefile-sync: -1
     journal-content: none
 zone:
-`, n.dir, host(knotAt))+n.zoneFiles("knot", zones, "  - domain: %q\n    file: %q\n"))
-	return n.start(knotAt, first("knot", zones), "knotd", "-c", conf)
+`, n.dir, addr)+zones)
+	return n.start(addr+":53", ready, "knotd", "-c", conf)
 }
 
 func (n *namespace) startNamed(zones []*zone) *process {
+	n.t.Helper()
+	return n.named(host(namedAt), first("named", zones), n.zoneFiles("named", zones, "zone %q { type primary; file %q; };\n"))
+}
+
+// named runs BIND as an authority, as nsd does NSD.
+func (n *namespace) named(addr, ready, zones string) *process {
 	n.t.Helper()
 	conf := n.write("named.conf", fmt.Sprintf(`options {
   directory "%s";
@@ -107,8 +126,8 @@ func (n *namespace) startNamed(zones []*zone) *process {
   tcp-clients 500;
 };
 controls { };
-`, n.dir, host(namedAt))+n.zoneFiles("named", zones, "zone %q { type primary; file %q; };\n"))
-	return n.start(namedAt, first("named", zones), "named", "-g", "-n", "1", "-c", conf)
+`, n.dir, addr)+zones)
+	return n.start(addr+":53", ready, "named", "-g", "-n", "1", "-c", conf)
 }
 
 // startUnbound runs Unbound as a plain iterator: no validation, no zones of

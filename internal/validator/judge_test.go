@@ -1,6 +1,7 @@
 package validator
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -194,24 +195,109 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// A signature of a zone above the one that the data is in does not count, nor one of
-// a zone above the trust anchor (RFC 4035 §5.3.1).
+// TestSignersAbove: a signature of the zone above a signed cut does not count for what
+// is below it, whoever has the keys of that zone (RFC 4035 §5.3.1). Below an unsigned
+// cut it is insecure, and where nothing is cut it counts.
 func TestSignersAbove(t *testing.T) {
-	w := newWorld(t, small)
-	whose := func(signer string) func(event.Question, []cache.Entry) {
-		v, entries := w.judge(signer, wire.TypeA)
-		if v.Failure != nil {
-			t.Fatal(v.Failure)
+	const kid = "kid.example. "
+	whole := ". keys=csk1\nexample. keys=csk1\nwww.kid A 192.0.2.66\n"
+	_, above := newWorld(t, whole).judge("www.kid.example.", wire.TypeA)
+	for plan, want := range map[string]rrset.Security{"algorithm=13": rrset.Bogus, "unsigned": rrset.Insecure, "": rrset.Secure} {
+		text := ". keys=csk1\nexample. keys=csk1\n" + kid + plan + "\nwww A 192.0.2.1\n"
+		if plan == "" {
+			text = whole
 		}
-		return func(_ event.Question, list []cache.Entry) {
-			if e := &list[0]; e.Name == dnsname.MustParse("www.nsec.example.") {
-				e.Set.Sigs = entries[0].Set.Sigs
+		w := newWorld(t, text)
+		w.change = func(q event.Question, list []cache.Entry) {
+			if q.Type == wire.TypeA {
+				list[0].Set, list[0].Cut = above[0].Set, dnsname.MustParse("kid.example.")
+			}
+		}
+		v, entries := w.judge("www.kid.example.", wire.TypeA)
+		switch {
+		case want == rrset.Bogus && (v.Failure == nil || !v.Bogus || v.Failure.ID != "PRNT"):
+			t.Errorf("%s: %v", plan, v.Failure)
+		case want != rrset.Bogus && (v.Failure != nil || entries[0].Security != want):
+			t.Errorf("%s: %v, %v", plan, v.Failure, entries[0].Security)
+		}
+	}
+}
+
+// TestNoCircles: what is wrong with a link is not looked for with that link. The fetcher
+// of these tests refuses circles, as a resolver does, with a code of its own.
+func TestNoCircles(t *testing.T) {
+	w := newWorld(t, ". keys=csk1\nexample. keys=csk1\nwww A 192.0.2.1\nalias CNAME www\n")
+	w.change = func(_ event.Question, list []cache.Entry) {
+		for i := range list {
+			list[i].Set.Sigs, list[i].Proof = nil, nil
+			if list[i].Type == wire.TypeDNSKEY {
+				list[i] = cache.Entry{Kind: cache.NoData, Name: list[i].Name, Type: list[i].Type, Cut: list[i].Cut}
 			}
 		}
 	}
-	w.change = whose("www.example.")
-	if v, _ := w.judge("www.nsec.example.", wire.TypeA); v.Failure == nil || !v.Bogus {
-		t.Errorf("signed by another zone: %v", v.Failure)
+	own := w.zones["\x07example\x00"]
+	for _, name := range []string{"alias.example.", "nowhere.example."} {
+		w.memo = map[event.Question]link{}
+		strip := w.change
+		w.change = func(q event.Question, list []cache.Entry) {
+			if q.Type != wire.TypeDNSKEY && w.zoneOf(q.Name, q.Type) != "\x00" {
+				strip(q, list)
+			}
+		}
+		if v, _ := w.judge(name, wire.TypeA); v.Failure == nil || v.Failure.Code != ede.RRSIGsMissing {
+			t.Errorf("%s without signatures: %v", name, v.Failure)
+		}
+		w.change = strip
+	}
+	w.memo, w.zones["\x07example\x00"] = map[event.Question]link{}, own
+	strip := w.change
+	w.change = func(q event.Question, list []cache.Entry) {
+		if q.Type == wire.TypeDNSKEY && !q.Name.IsRoot() {
+			strip(q, list)
+		}
+	}
+	if v, _ := w.judge("www.example.", wire.TypeA); v.Failure == nil || v.Failure.Code != ede.DNSKEYMissing {
+		t.Errorf("without keys: %v", v.Failure)
+	}
+}
+
+// TestUnusableAnchor: a zone whose anchor nothing can be verified with is insecure (RFC
+// 4035 §5.2).
+func TestUnusableAnchor(t *testing.T) {
+	for sha1, want := range map[bool]rrset.Security{true: rrset.Secure, false: rrset.Insecure} {
+		w := newWorld(t, ". algorithm=5\nwww A 192.0.2.1\n")
+		w.v.policy.SHA1 = sha1
+		v, entries := w.judge("www.", wire.TypeA)
+		if v.Failure != nil || entries[0].Security != want || w.v.Anchored("\x03www\x00", wire.TypeA) != sha1 {
+			t.Errorf("SHA-1 %v: %v, %v", sha1, v.Failure, entries[0].Security)
+		}
+	}
+}
+
+// oddLinks are links that were judged and yet say nothing, or were not judged at all.
+type oddLinks struct {
+	*world
+	ds cache.Entry
+}
+
+func (o *oddLinks) Fetch(ctx context.Context, zone dnsname.Name, t wire.Type) (cache.Entry, bool, *ede.Error) {
+	if t == wire.TypeDS && zone == o.ds.Name {
+		return o.ds, false, nil
+	}
+	return o.world.Fetch(ctx, zone, t)
+}
+
+// TestOddLinks: a link that is not Insecure makes nothing insecure.
+func TestOddLinks(t *testing.T) {
+	w := newWorld(t, small)
+	q := event.Question{Name: dnsname.MustParse("www.plain.example."), Type: wire.TypeA}
+	for _, s := range []rrset.Security{rrset.Unchecked, rrset.Secure, rrset.Bogus, rrset.Indeterminate} {
+		o := &oddLinks{w, cache.Entry{Kind: cache.NoData, Name: dnsname.MustParse("plain.example."), Type: wire.TypeDS, Security: s}}
+		entries := w.answer(q)
+		v := w.v.Judge(context.Background(), o, q, entries, w.budget)
+		if v.Failure == nil || v.Good > 0 {
+			t.Errorf("%v: %v", s, entries[0].Security)
+		}
 	}
 }
 

@@ -28,12 +28,13 @@ type Renewer interface {
 	Renew(ctx context.Context, zone dnsname.Name, t wire.Type) (e cache.Entry, ok bool)
 }
 
-// Options of a Validator. All but Pinned must be given.
+// Options of a Validator. All but Pinned and Events must be given.
 type Options struct {
 	Grounds *anchor.Table
 	Clock   *clock.Clock
 	Policy  dnssec.Policy
-	Pinned  time.Time // the time that signatures are judged by, zero for the clock's
+	Pinned  time.Time  // the time that signatures are judged by, zero for the clock's
+	Events  event.Sink // hears when the clock seems to be wrong
 }
 
 // Validator judges answers. It may be used from many goroutines.
@@ -42,6 +43,7 @@ type Validator struct {
 	clock   *clock.Clock
 	policy  dnssec.Policy
 	pinned  time.Time
+	events  event.Sink
 	keys    *keyTable
 	stats   *counts
 	all     bool // negative trust anchors do not count
@@ -49,7 +51,7 @@ type Validator struct {
 
 // New makes a validator.
 func New(o Options) *Validator {
-	return &Validator{grounds: o.Grounds, clock: o.Clock, policy: o.Policy, pinned: o.Pinned, keys: new(keyTable), stats: new(counts)}
+	return &Validator{grounds: o.Grounds, clock: o.Clock, policy: o.Policy, pinned: o.Pinned, events: o.Events, keys: new(keyTable), stats: new(counts)}
 }
 
 // Regardless is the same validator, for which negative trust anchors do not count:
@@ -109,7 +111,7 @@ func (v *Validator) Judge(ctx context.Context, f Fetcher, q event.Question, entr
 	j := &judge{v: v, ctx: ctx, fetcher: f, asked: q, budget: b, now: v.wall()}
 	for i := range entries {
 		if err := j.entry(&entries[i]); err != nil {
-			j.verdict.Failure = err
+			j.verdict.Failure = j.clock(&entries[i], err)
 			break
 		}
 		v.stats.judged(entries[i].Security)

@@ -164,6 +164,11 @@ func (t *bogusTable) drop(match func(*bogus) bool) {
 	}
 }
 
+// ForgetBogus removes the bogus answers to questions at and below a zone.
+func (c *Cache) ForgetBogus(zone dnsname.Name) {
+	c.bogus.drop(func(b *bogus) bool { return b.key.Name.Under(zone) })
+}
+
 // flush removes what is kept of a name: of one type, or with TypeNone of all.
 func (t *bogusTable) flush(name dnsname.Name, typ wire.Type) {
 	if typ == wire.TypeNone {

@@ -145,3 +145,17 @@ func TestBogusIsBuriedForGood(t *testing.T) {
 		t.Error("found again")
 	}
 }
+
+func TestForgetBogus(t *testing.T) {
+	c := New(Options{Size: minSize})
+	below, beside := Question{Name: name("a.zone.example."), Type: wire.TypeA}, Question{Name: name("zone2.example."), Type: wire.TypeA}
+	c.PutBogus(at(0), below, bogusAnswer(below.Name, 60))
+	c.PutBogus(at(0), beside, bogusAnswer(beside.Name, 60))
+	c.ForgetBogus(name("zone.example."))
+	if _, ok := c.Bogus(at(1), below); ok {
+		t.Error("what is beneath is there still")
+	}
+	if _, ok := c.Bogus(at(1), beside); !ok {
+		t.Error("what is beside it is not")
+	}
+}

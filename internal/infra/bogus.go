@@ -27,6 +27,7 @@ func (i *Infra) NameBogus(now clock.Mono, cut, name dnsname.Name, cause *ede.Err
 	defer i.mu.Unlock()
 	c := i.cut(cut)
 	i.revive(c)
+	c.bogusBy = cause
 	if len(c.bogus) < namesToFail && !slices.Contains(c.bogus, name) {
 		c.bogus = append(c.bogus, clone(name))
 	}
@@ -51,9 +52,33 @@ func (i *Infra) CutSound(_ clock.Mono, cut dnsname.Name) (recovered bool) {
 	if !ok {
 		return false
 	}
+	return c.sound()
+}
+
+func (c *cutState) sound() (recovered bool) {
 	if recovered = c.unsound; recovered {
 		c.recover()
 	}
-	c.bogus = nil
+	c.bogus, c.bogusBy = nil, nil
 	return recovered
+}
+
+// SoundBelow forgets what is held against the cuts at and below a zone for bogus
+// answers, which nobody judges any more, and gives the latest cause that is known:
+// of the zone itself before those below, nil for none.
+func (i *Infra) SoundBelow(_ clock.Mono, zone dnsname.Name) (cause *ede.Error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	own := false
+	i.cuts.each(func(cut dnsname.Name, c *cutState) bool { // the one that was used last before others
+		if !cut.Under(zone) {
+			return true
+		}
+		if why := c.bogusBy; why != nil && !own && (cause == nil || cut == zone) {
+			cause, own = why, cut == zone
+		}
+		c.sound()
+		return true
+	})
+	return cause
 }

@@ -128,3 +128,37 @@ func TestBogusIsRechecked(t *testing.T) {
 		t.Error("believed for longer than five minutes")
 	}
 }
+
+// A negative trust anchor ends what is held against all cuts beneath it, and nothing
+// else; why it was is told.
+func TestSoundBelow(t *testing.T) {
+	i, now := fresh(Options{}), sec
+	at, below, beside := &ede.Error{Code: ede.Bogus, Text: "at"}, &ede.Error{Code: ede.Bogus, Text: "below"}, &ede.Error{Code: ede.Bogus, Text: "beside"}
+	child, other := host("child"), dnsname.MustParse("other.test.")
+	for _, label := range []string{"a", "b", "c"} {
+		i.NameBogus(now, child, question(label, child).Name, below)
+		i.NameBogus(now, other, question(label, other).Name, beside)
+	}
+	if got := i.SoundBelow(now, zone); got != below {
+		t.Errorf("cause: %v", got)
+	}
+	if _, failing := i.CutFailing(now, child); failing {
+		t.Error("it fails still")
+	}
+	if _, failing := i.CutFailing(now, other); !failing {
+		t.Error("another does not any more")
+	}
+	i.NameBogus(now, zone, host("a"), at)
+	i.NameBogus(now, child, question("a", child).Name, below)
+	if got := i.SoundBelow(now, zone); got != at {
+		t.Errorf("of the zone itself: %v", got)
+	}
+	if got := i.SoundBelow(now, zone); got != nil {
+		t.Errorf("told twice: %v", got)
+	}
+	i.CutFailed(now, zone, at, Blame{Refused: true})
+	i.SoundBelow(now, zone)
+	if _, failing := i.CutFailing(now, zone); !failing {
+		t.Error("its other failure is forgotten too")
+	}
+}

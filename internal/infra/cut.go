@@ -77,6 +77,7 @@ type cutState struct {
 	failedBy *ede.Error
 	// See NameBogus: no reply of the servers changes these.
 	bogus   []dnsname.Name // names whose answers do not validate, at most namesToFail
+	bogusBy *ede.Error     // why the last of them does not
 	unsound bool           // it is failing because of them
 }
 
@@ -224,7 +225,7 @@ func (i *Infra) revive(c *cutState) {
 // recover forgets what was held against a cut, but for bogus answers. One that
 // flaps must not ask its parent more often.
 func (c *cutState) recover() {
-	*c = cutState{parent: c.parent, turn: c.turn, failed: c.failed, failedBy: c.failedBy, bogus: c.bogus}
+	*c = cutState{parent: c.parent, turn: c.turn, failed: c.failed, failedBy: c.failedBy, bogus: c.bogus, bogusBy: c.bogusBy}
 }
 
 // failing gives the state of a cut that is failing, nil of any other. The lock

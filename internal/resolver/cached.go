@@ -30,6 +30,9 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type) || !r.takes(hit.Security(), false) {
 			break
 		}
+		if r.validator != nil && r.validator.Against(name, q.Type) != nil {
+			break // which is to be told
+		}
 		secure = secure && hit.Security() == rrset.Secure
 		last := hit.Kind() != cache.Data || hit.Type() == q.Type
 		if !last && q.DO && hit.ProofLen() > 0 {

@@ -459,6 +459,7 @@ func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
 	case (cramped || f.result.Budget || f.result.Hindered) && f.req.Depth > 0, r.base.Err() != nil:
+	case r.outOfDate(f): // a negative trust anchor came since
 	case f.result.Silent, f.result.Ours, f.early && r.fresh(f.key, now):
 		r.failures.count(f.result.Failure.Code)
 	default:

@@ -161,6 +161,11 @@ func (r *Resolver) judged(f *flight) {
 	r.events.Emit(e)
 }
 
+// outOfDate tells of a failure to validate what is not validated any more.
+func (r *Resolver) outOfDate(f *flight) bool {
+	return r.validator != nil && f.result.Failure.Code.FailsValidation() && r.validator.Against(f.key.name, f.key.typ) != nil
+}
+
 // undo drops the delegations that an answer speaks against which may be believed,
 // or cannot be validated.
 func (r *Resolver) undo(f *flight, res *iterator.Result) {

@@ -46,6 +46,9 @@ type Health interface {
 	// CutSound notes that an answer of a cut's servers was validated; recovered: the
 	// cut was failing for those that do not.
 	CutSound(now clock.Mono, cut dnsname.Name) (recovered bool)
+	// SoundBelow forgets all bogus answers at and below a zone, and gives why the last
+	// was, nil without any.
+	SoundBelow(now clock.Mono, zone dnsname.Name) *ede.Error
 	// Resolved tells how long a useful resolution below a cut took.
 	Resolved(now clock.Mono, cut dnsname.Name, took time.Duration)
 	// ClientTimeout is what was learnt from that, of so many samples.
@@ -143,6 +146,7 @@ type Resolver struct {
 	panicked  func(any, []byte)
 	validator Validator
 	work      dnssec.Limits
+	causes    causes
 	rootTags  func() []uint16 // nil: nobody is told
 
 	aggressive *dnssec.Policy // nil: nothing is synthesised

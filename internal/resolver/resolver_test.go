@@ -76,6 +76,8 @@ func (s *scripted) CutSound(_ clock.Mono, cut dnsname.Name) bool {
 	return false
 }
 
+func (s *scripted) SoundBelow(clock.Mono, dnsname.Name) *ede.Error { return nil }
+
 func (s *scripted) Want(_ clock.Mono, _ dnsname.Name, q event.Question) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

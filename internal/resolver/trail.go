@@ -119,6 +119,7 @@ func (t *trail) finish(last Hop) *Answer {
 		t.r.extraAddresses(a, &last.Entry.Set)
 	}
 	a.AD = !a.Local && (t.q.AD || t.q.DO) && a.Rcode != wire.RcodeYXDomain && a.secure(a.At)
+	t.underNegative(a)
 	if t.past.hops > 0 {
 		return t.tellStale(a)
 	}

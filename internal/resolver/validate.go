@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"time"
 
 	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
@@ -25,6 +24,8 @@ type Validator interface {
 	// Against gives the negative trust anchor that keeps it from being validated, nil
 	// for none. It allocates nothing.
 	Against(name dnsname.Name, t wire.Type) *anchor.Against
+	// Regardless judges as if there were no negative trust anchors.
+	Regardless() *validator.Validator
 }
 
 const (
@@ -100,7 +101,7 @@ func (l chainLinks) Fetch(ctx context.Context, zone dnsname.Name, typ wire.Type)
 	if f.link >= mostLinks {
 		r.flights.cramp(f.req.Flight)
 		r.budget(job{from: f.req.Flight}, "chain-of-trust")
-		return cache.Entry{}, false, &ede.Error{Code: ede.Indeterminate, ID: "LINK", Text: "the chain of trust to " + zone.String() + " is too long"}
+		return cache.Entry{}, false, errTooLong(zone)
 	}
 	if typ == wire.TypeDS {
 		if e, ok := l.referred(ctx, zone); ok {
@@ -147,17 +148,4 @@ func (a *Answer) secure(now clock.Mono) bool {
 		}
 	}
 	return len(a.Chain) > 0
-}
-
-// against tells of the negative trust anchor that kept something from being
-// validated (RFC 7646 §2, and the extended error 33).
-func against(v *validator.Verdict) *ede.Error {
-	if v.NTA == nil {
-		return nil
-	}
-	text := "negative trust anchor for " + v.NTA.Zone.String() + " until " + v.NTA.Until.UTC().Format(time.RFC3339)
-	if v.NTA.Reason != "" {
-		text += ": " + v.NTA.Reason
-	}
-	return &ede.Error{Code: ede.NegativeTrustAnchorActive, ID: "NTAA", Text: text}
 }

@@ -408,7 +408,8 @@ func TestRootAnswers(t *testing.T) {
 		forwarded, below := junk, junk
 		forwarded.RD = true
 		below.Zone = dnsname.MustParse("tld1.")
-		for _, q := range []iterator.Query{forwarded, below} {
+		signal := iterator.Query{Zone: dnsname.Root, Name: dnsname.MustParse("_ta-4f66."), Type: wire.TypeNULL}
+		for _, q := range []iterator.Query{forwarded, below, signal} {
 			if _, ok := s.root.answer(&q); ok {
 				t.Errorf("answered %+v", q)
 			}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"lastgood/internal/anchor"
@@ -47,7 +48,7 @@ func (a *App) exchanger() iterator.Exchanger {
 // budget, for nothing is sent; infra is told nothing, for no server was asked. What
 // it says is validated as any reply is.
 func (r *rootCopy) answer(q *iterator.Query) (iterator.Reply, bool) {
-	if !q.Zone.IsRoot() || q.RD {
+	if !q.Zone.IsRoot() || q.RD || isSignal(q) {
 		return iterator.Reply{}, false
 	}
 	now := r.moment()
@@ -63,6 +64,12 @@ func (r *rootCopy) answer(q *iterator.Query) (iterator.Reply, bool) {
 	}
 	r.answers.Add(1)
 	return iterator.Reply{View: v, Transport: event.Local, RTT: 1, At: now.Mono}, true
+}
+
+// isSignal tells a question that tells the root's servers which of its keys are
+// trusted (RFC 8145 §5): it is for them.
+func isSignal(q *iterator.Query) bool {
+	return q.Type == wire.TypeNULL && strings.HasPrefix(string(q.Name.FirstLabel()), "_ta-")
 }
 
 // replyRoom is what nearly all replies of the root zone fit into.

@@ -60,7 +60,7 @@ func (a *App) validation(events event.Sink) *validator.Validator {
 		return nil
 	}
 	return validator.New(validator.Options{
-		Grounds: a.anchors, Clock: a.clock, Pinned: c.ValidationTime, Policy: validationPolicy(),
+		Grounds: a.anchors, Clock: a.clock, Pinned: c.ValidationTime, Events: events, Policy: validationPolicy(),
 	})
 }
 

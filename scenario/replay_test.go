@@ -12,8 +12,9 @@ import (
 	"lastgood/internal/event"
 )
 
-// impostor is another question, the reply to which is given: what is said of its
-// name is said of the one that was asked for, signatures and all.
+// impostor is another question, the reply to which is given: what is answered for its
+// name is answered for the one that was asked for, signatures and all. What is denied,
+// and by whom, stays as it is.
 type impostor struct {
 	name, typ string
 	server    *authority.Server // that would answer it; nil before the script is played
@@ -48,7 +49,7 @@ func (i *impostor) say(m *dns.Msg) {
 	}
 	opt := m.IsEdns0()
 	m.Rcode, m.Authoritative = said.Rcode, said.Authoritative
-	m.Answer, m.Ns, m.Extra = i.renamed(said.Answer, m), i.renamed(said.Ns, m), nil
+	m.Answer, m.Ns, m.Extra = i.renamed(said.Answer, m), said.Ns, nil
 	if opt != nil {
 		m.Extra = append(m.Extra, opt)
 	}

@@ -78,6 +78,10 @@
 //	write NAME FILE|ZONE           put a file of the scenario, or a zone as it is served now,
 //	                               into $STATE
 //	flush NAME TYPE|all COUNT      take so many entries out of the cache
+//	nta add ZONE [for=2h] [reason=WORD] [forced]
+//	                               nothing at or below the zone is validated for so long
+//	nta remove ZONE                it is again
+//	nta list ZONE…|none            these have a negative trust anchor, and no others
 //	restart [kill]                 stop the app, or kill it, and start it again
 //	suspend D                      the resolver's machine sleeps for so long, at once: its
 //	                               clocks go on, its timers and the world stand still

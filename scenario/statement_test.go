@@ -55,6 +55,7 @@ var statements = map[string]statement{ // constant in effect
 	"mend":      {noBlock, false, (*world).doMend},
 	"anchor":    {noBlock, false, (*world).doAnchor},
 	"flush":     {noBlock, true, (*world).doFlush},
+	"nta":       {noBlock, true, (*world).doNTA},
 	"write":     {noBlock, true, (*world).doWrite},
 	"restart":   {noBlock, true, (*world).doRestart},
 	"suspend":   {noBlock, true, (*world).doSuspend},

@@ -62,7 +62,6 @@ type Options struct {
 type App struct {
 	o        Options
 	clock    *clock.Clock
-	events   event.Sink
 	cache    *cache.Cache
 	infra    *infra.Infra
 	upstream *upstream.Upstream
@@ -72,10 +71,13 @@ type App struct {
 
 	snapshots snapshots
 	counts    eventCounts
+	events    event.Sink
 	token     string // of the control address
 
 	anchors   *anchor.Table                   // what names stand on
 	negatives *anchor.Negatives               // of the table
+	ntas      negatives                       // keeps those
+	watch     *anchor.Watch                   // for zones that want one
 	followed  followed                        // the anchors that RFC 5011 keeps up to date
 	validator *validator.Validator            // nil: nothing is validated
 	root      *rootCopy                       // nil: the root servers are asked
@@ -105,6 +107,7 @@ func New(o Options) (*App, error) {
 		a.clock = clock.New()
 	}
 	a.snapshots.flushed = make(chan struct{}, 1)
+	a.ntas.changed = make(chan struct{}, 1)
 	if err := a.build(); err != nil {
 		return nil, Mistake{err}
 	}
@@ -159,6 +162,7 @@ func (a *App) Start() error {
 	a.end = end
 	a.makeState()
 	a.recallKeys()
+	a.startNegatives(ctx)
 	if err := a.startControl(); err != nil {
 		end()
 		return err
@@ -181,8 +185,12 @@ func (a *App) startControl() error {
 	if !c.Listen.Enabled() || a.o.Listen != nil { // a simulated network has no control address
 		return nil
 	}
-	s, err := control.New(control.Options{Listen: c.Listen.String(), Token: a.token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log, Clock: a.clock,
-		RootZone: controlAPI{a}.RootZone, Cache: controlAPI{a}, Resolver: controlAPI{a}})
+	o := control.Options{Listen: c.Listen.String(), Token: a.token, Ready: a.ready.Load, Gather: a.gather, Log: a.o.Log, Clock: a.clock,
+		RootZone: controlAPI{a}.RootZone, Cache: controlAPI{a}, Resolver: controlAPI{a}}
+	if a.validator != nil {
+		o.NTAs = controlAPI{a}
+	}
+	s, err := control.New(o)
 	if err != nil {
 		return err
 	}
@@ -213,6 +221,7 @@ func (a *App) sweep(ctx context.Context) {
 			return
 		case <-timer.C:
 			a.cache.Sweep(a.clock.Now())
+			a.lookAtZones()
 			told.look(a)
 			timer.Reset(sweepInterval)
 		}

@@ -7,6 +7,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/netip"
 
+	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/config"
 	"lastgood/internal/control"
@@ -55,9 +56,11 @@ func (a *App) build() error {
 		rand.Read(b[:]) // never fails
 		seed = binary.NativeEndian.Uint64(b[:])
 	}
-	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.o.Events)
+	a.watch = anchor.NewWatch(seed)
+	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.watchZones, a.o.Events)
 	a.events, a.validator = events, a.validation(events)
 	a.snapshots.said = statementsOf(a.o.Config, hints)
+	a.snapshots.said.added = a.addedNegatives
 	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
 	a.infra = infra.New(infraOptions(a.o.Config, seed))
 	a.upstream = upstream.New(a.upstreamOptions(events))

@@ -153,6 +153,7 @@ func (c controlAPI) Zones() control.ZoneList {
 		}
 		out.Zones = append(out.Zones, zone)
 	}
+	out.Suggestions = c.suggestions(m)
 	return out
 }
 

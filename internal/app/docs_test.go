@@ -35,6 +35,9 @@ func seldom() []control.Metric {
 	return []control.Metric{
 		{Name: "lastgood_replies_total", Help: "Replies sent to clients."},
 		{Name: "lastgood_questions_total", Help: "Questions by type."},
+		{Name: "lastgood_validation_incident_names", Kind: control.Gauge},
+		{Name: "lastgood_validation_incident_questions", Kind: control.Gauge},
+		{Name: "lastgood_validation_incident_stale_names", Kind: control.Gauge},
 	}
 }
 

@@ -34,6 +34,8 @@ func (a *App) gather(emit func(control.Metric)) {
 	a.gatherUpstream(g)
 	g.transport(a.upstream.Stats())
 	g.servers(a.infra.Stats())
+	a.gatherNegatives(g)
+	a.gatherIncidents(g)
 	a.gatherControl(g)
 	a.gatherRoot(g)
 }

@@ -5,6 +5,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 )
 
 // NegativeAnchor tells that a negative trust anchor (RFC 7646) began or ended.
@@ -33,3 +34,18 @@ func (c NegativeChange) String() string {
 }
 
 func (NegativeAnchor) event() {}
+
+// Incident tells that a zone that validated before began to fail, in many names, or
+// that this is over.
+type Incident struct {
+	At        clock.Mono
+	Zone      dnsname.Name
+	Ended     string // why it is over, "" when it begins
+	Cause     *ede.Error
+	Names     int // that failed, about
+	Questions int // of clients that met it
+	Stale     int // names that the last good answer was given for, about
+	Command   string
+}
+
+func (Incident) event() {}

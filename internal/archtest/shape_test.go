@@ -29,6 +29,7 @@ var exportBudget = map[string]int{
 	"infra":     35,
 	"iterator":  40, // the contract with its callers
 	"ede":       60, // one name for each code
+	"resolver":  30, // what goes in and out, and the hooks of trust
 	"control":   40, // one type for each answer of the API
 }
 

@@ -87,6 +87,22 @@ func (c *chain3) gather(name dnsname.Name, p *Policy, byHash func([]byte) *rrset
 	return nil
 }
 
+// GatherCloser finds the NSEC3 record that covers the name below an encloser of so many
+// labels, on the way to another: nil without one. Where a wildcard is known to be, what
+// is above it exists, and need not be found.
+func (d *Denial) GatherCloser(name dnsname.Name, encloser int, byHash func(hash []byte) *rrset.Set) *rrset.Set {
+	c := d.nsec3
+	if c == nil || c.iterations > d.policy.Iterations || encloser >= name.Labels() {
+		return nil
+	}
+	s, its := c.look(name.Suffix(encloser+1), byHash)
+	if s == nil || its {
+		return nil
+	}
+	c.add(c.zone, s, d.policy, c.budget)
+	return s
+}
+
 // look finds the record of a name (its), or the one that covers it.
 func (c *chain3) look(name dnsname.Name, byHash func([]byte) *rrset.Set) (s *rrset.Set, its bool) {
 	h := c.hash(name)

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,7 @@ type synthesis struct {
 	t      *trail
 	now    clock.Mono
 	zone   cache.RangeZone
-	seen   []*cache.Range // that were looked at
+	seen   []*cache.Range // that were looked at, no more than names are hashed
 	oldest clock.Mono     // of those that are used: when it was stored
 	until  clock.Mono     // the first of them expires
 	valid  time.Time      // and so do its signatures
@@ -97,59 +98,79 @@ func (t *trail) proven(now clock.Mono) (cache.RangeZone, bool) {
 
 // entry is what the zone would say, but for its times.
 func (s *synthesis) entry() (cache.Entry, bool) {
-	name, typ := s.t.name, s.t.q.Type
+	name := s.t.name
 	d := dnssec.NewDenial(s.zone.Name(), nil, s.t.r.aggressive, nil)
 	if any := s.zone.AnyNSEC3(); any != nil {
 		d.Like(&any.Set, dnssec.NewBudget(dnssec.Limits{Hashes: synthesisHashes}))
 	}
-	sets := d.Gather(name,
-		func(n dnsname.Name) *rrset.Set { return s.look(s.zone.NSEC(n)) },
-		func(h []byte) *rrset.Set { return s.look(s.zone.NSEC3(h)) })
-	if len(sets) == 0 {
-		return cache.Entry{}, false
-	}
 	e := cache.Entry{Name: name, Rank: cache.RankAuthAnswer, Security: rrset.Secure, Cut: s.zone.Name()}
-	switch what, encloser := d.Synthesise(name, typ); what {
+	sets := d.Gather(name, s.byName, s.byHash)
+	what, encloser := d.Synthesise(name, s.t.q.Type)
+	switch what {
 	case dnssec.NoSuchName:
 		e.Kind = cache.NXDomain
 	case dnssec.NoSuchType:
-		e.Kind, e.Type = cache.NoData, typ
+		e.Kind, e.Type = cache.NoData, s.t.q.Type
 	case dnssec.MayExpand:
-		if !s.expand(&e, encloser) {
-			return e, false
-		}
+		ok := s.expand(&e, encloser)
+		s.prove(&e, sets)
+		return e, ok
 	default:
+		ok := len(sets) == 0 && s.hashed(&e, d)
+		return e, ok
+	}
+	soa := s.zone.SOA()
+	if soa == nil {
 		return e, false
 	}
-	if e.Kind != cache.Data {
-		soa := s.zone.SOA()
-		if soa == nil {
-			return e, false
-		}
-		s.use(&e, soa)
+	s.use(&e, soa)
+	s.prove(&e, sets)
+	return e, true
+}
+
+// hashed makes the answer of a wildcard in a zone whose hashes do not tell what the
+// closest encloser is, which the wildcard itself does.
+func (s *synthesis) hashed(e *cache.Entry, d *dnssec.Denial) bool {
+	if s.zone.AnyNSEC3() == nil {
+		return false
 	}
+	for labels := e.Name.Labels() - 1; labels >= s.zone.Name().Labels(); labels-- {
+		if !s.expand(e, e.Name.Suffix(labels)) {
+			continue
+		}
+		set := d.GatherCloser(e.Name, labels, s.byHash)
+		if set == nil {
+			return false
+		}
+		s.prove(e, []*rrset.Set{set})
+		p, _ := d.Expanded(e.Name, labels)
+		return p == dnssec.Proven
+	}
+	return false
+}
+
+// prove puts the records that were used into the proof.
+func (s *synthesis) prove(e *cache.Entry, sets []*rrset.Set) {
 	for _, r := range s.seen {
-		for _, set := range sets {
-			if set == &r.Set {
-				s.use(&e, r)
-			}
+		if slices.Contains(sets, &r.Set) {
+			s.use(e, r)
 		}
 	}
 	e.Valid = s.valid
-	return e, true
 }
+
+func (s *synthesis) byName(n dnsname.Name) *rrset.Set { return s.look(s.zone.NSEC(n)) }
+
+func (s *synthesis) byHash(h []byte) *rrset.Set { return s.look(s.zone.NSEC3(h)) }
 
 // look notes a record that was looked at.
 func (s *synthesis) look(r *cache.Range) *rrset.Set {
 	if r == nil {
 		return nil
 	}
-	for _, seen := range s.seen {
-		if seen == r {
-			return &r.Set
-		}
+	if !slices.Contains(s.seen, r) {
+		s.seen = append(s.seen, r)
 	}
-	s.seen = append(s.seen, r)
 	return &r.Set
 }
 
@@ -182,6 +203,9 @@ func (s *synthesis) expand(e *cache.Entry, encloser dnsname.Name) bool {
 		return false
 	}
 	of := hit.Entry()
+	if _, ok := madeOf(&of.Set, s.zone.Name()); !ok {
+		return false
+	}
 	e.Kind, e.Type, e.Set = cache.Data, of.Type, of.Set
 	e.Set.Name = e.Name
 	s.bound(of.Stored, of.Expiry, of.Valid)
@@ -206,7 +230,10 @@ func (r *Resolver) prove(now clock.Mono, gen uint32, e *cache.Entry) {
 		return
 	}
 	r.cache.PutRanges(now, gen, e)
-	if star, ok := wildcardOf(e); ok && expands(e.Type) {
+	if e.Kind != cache.Data || len(e.Proof) == 0 || !expands(e.Type) {
+		return
+	}
+	if star, ok := madeOf(&e.Set, ""); ok && star != e.Name {
 		w := cache.Entry{
 			Kind: cache.Data, Name: star, Type: e.Type, Rank: e.Rank, Security: e.Security,
 			Set: e.Set, Cut: e.Cut, TTL: e.TTL, Valid: e.Valid,
@@ -216,21 +243,24 @@ func (r *Resolver) prove(now clock.Mono, gen uint32, e *cache.Entry) {
 	}
 }
 
-// wildcardOf is the wildcard that an answer was made of: its signatures, all of them,
-// are of that (RFC 4035 §5.3.2).
-func wildcardOf(e *cache.Entry) (dnsname.Name, bool) {
-	labels := -1
-	for rdata := range e.Set.Sigs.All() {
+// madeOf is the wildcard that a set was made of, or its own name: that of which all of
+// its signatures are (RFC 4035 §5.3.2), which must be by a zone unless that is "".
+func madeOf(set *rrset.Set, zone dnsname.Name) (dnsname.Name, bool) {
+	labels, own := -1, set.Name.Labels()
+	if set.Name.FirstLabel() == "*" {
+		own--
+	}
+	for rdata := range set.Sigs.All() {
 		sig, err := dnssec.ReadSignature(rdata)
-		if err != nil || labels >= 0 && sig.Labels != labels {
+		if err != nil || labels >= 0 && sig.Labels != labels || zone != "" && sig.Signer != zone {
 			return "", false
 		}
 		labels = sig.Labels
 	}
-	if e.Kind != cache.Data || labels < 0 || e.Name.FirstLabel() == "*" || labels >= e.Name.Labels() {
-		return "", false
+	if labels < 0 || labels >= own {
+		return set.Name, labels == own
 	}
-	star, err := e.Name.Suffix(labels).Prepend("*")
+	star, err := set.Name.Suffix(labels).Prepend("*")
 	return star, err == nil
 }
 

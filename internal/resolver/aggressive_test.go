@@ -1,0 +1,263 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lastgood/internal/cache"
+	"lastgood/internal/dnsname"
+	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
+	"lastgood/internal/wire"
+)
+
+// alone asks and tells whether the answer was made without the zone.
+func (w *signedZone) alone(owner string, t wire.Type) (*Answer, bool) {
+	before := w.asked
+	a := w.ask(name(owner), t)
+	return a, w.asked == before
+}
+
+// expectMade asks what is to be answered without the zone, or is not.
+func (w *signedZone) expectMade(owner string, t wire.Type, rcode wire.Rcode, want bool) *Answer {
+	w.t.Helper()
+	a, alone := w.alone(owner, t)
+	if alone != want || a.Rcode != rcode {
+		w.t.Errorf("%s %s: %s, made without the zone: %v", owner, t, shape(a), alone)
+	}
+	return a
+}
+
+// secureAddress is one that the cache has from elsewhere.
+func secureAddress(owner string, ttl uint32) *cache.Entry {
+	e := address(owner, ttl, 7)
+	e.Security, e.Cut = rrset.Secure, name("z.")
+	return &e
+}
+
+// RFC 8198 §5.1–5.3, §5.4: names, types and wildcards are answered from what was
+// proven of others, with proof and as authentic, and each is counted.
+func TestSynthesises(t *testing.T) {
+	for _, plan := range []string{"", "nsec3=2:ab"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSignedZone(t, "a.z. 60 A 192.0.2.1\n*.w.z. 300 A 192.0.2.2\nm.z. 60 MX 1 a.z.\n", strings.Fields(plan)...)
+			w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false)
+			w.expectMade("x.w.z.", wire.TypeA, wire.RcodeNoError, false)
+			for _, known := range []string{"bb.z.", "c.z.", "d.z.", "e.z."} { // hashes lie anywhere
+				w.ask(name(known), wire.TypeA)
+			}
+			w.ask(name("a.z."), wire.TypeTXT)
+			made := w.made()
+			for _, q := range []struct {
+				owner string
+				t     wire.Type
+				rcode wire.Rcode
+				kind  cache.Kind
+			}{
+				{"bbb.z.", wire.TypeAAAA, wire.RcodeNXDomain, cache.NXDomain}, {"a.z.", wire.TypeMX, wire.RcodeNoError, cache.NoData},
+				{"y.w.z.", wire.TypeA, wire.RcodeNoError, cache.Data}, {"a.b.w.z.", wire.TypeA, wire.RcodeNoError, cache.Data},
+			} {
+				a := w.expectMade(q.owner, q.t, q.rcode, true)
+				if h := a.Chain[0].Entry; h.Kind != q.kind || !a.AD {
+					t.Errorf("%q: %s: kind %d, AD %v", plan, q.owner, h.Kind, a.AD)
+				}
+				if p := a.Chain[0].Entry.Proof; q.kind != cache.Data && (p[0].Type != wire.TypeSOA || p[0].Sigs.Len() != 1) {
+					t.Errorf("%q: %s: no signed SOA record, but %s", plan, q.owner, p[0].Type)
+				}
+				w.check(q.owner, a, q.t)
+			}
+			if w.made() != made+4 {
+				t.Errorf("%q: counted %+v", plan, w.r.Stats())
+			}
+			if s := w.r.Stats(); s.SynthesisedNames == 0 || s.SynthesisedTypes == 0 || s.SynthesisedStars != 2 {
+				t.Errorf("%q: counted %d, %d, %d", plan, s.SynthesisedNames, s.SynthesisedTypes, s.SynthesisedStars)
+			}
+		})
+	}
+}
+
+// What the cache has of a name counts before what is proven of it; and what came
+// after the proof, also when it has expired.
+func TestSynthesisAndWhatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 A 192.0.2.1\ny.z. 60 A 192.0.2.1\n")
+		w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false) // proves that nothing is between a and ns
+		time.Sleep(time.Second)
+		w.cache.Put(w.clock.Now(), secureAddress("c.z.", 60))
+		if a, alone := w.alone("c.z.", wire.TypeA); a.Rcode != wire.RcodeNoError || !alone {
+			t.Errorf("the fresh entry does not win: %s", shape(a))
+		}
+		w.expectMade("c.z.", wire.TypeTXT, wire.RcodeNXDomain, false) // the zone is asked
+		w.cache.FlushNegative(w.clock.Now())
+		w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false)
+		time.Sleep(time.Second)
+		w.cache.Put(w.clock.Now(), secureAddress("c.z.", 60))
+		time.Sleep(time.Minute)
+		w.expectMade("c.z.", wire.TypeA, wire.RcodeNXDomain, false) // the proof is older than what has expired
+		w.expectMade("cc.z.", wire.TypeA, wire.RcodeNXDomain, true)
+	})
+}
+
+// The same holds for a type that came to a name after the proof that it has none.
+func TestSynthesisAndTypesThatCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 TXT x\n")
+		w.expectMade("a.z.", wire.TypeAAAA, wire.RcodeNoError, false)
+		w.expectMade("a.z.", wire.TypeMX, wire.RcodeNoError, true)
+		time.Sleep(time.Second)
+		w.cache.Put(w.clock.Now(), secureAddress("a.z.", 60))
+		time.Sleep(time.Minute)
+		w.expectMade("a.z.", wire.TypeA, wire.RcodeNoError, false)
+	})
+}
+
+// DS records are the parent's word (RFC 4035 §2.4), also where the zone beneath is
+// known, and all else there is not.
+func TestSynthesisAtACut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 TXT x\nown.z. 60 NS ns.z.\n")
+		w.expectMade("own.z.", wire.TypeDS, wire.RcodeNoError, false)
+		w.cache.Flush(name("own.z."), wire.TypeDS) // and what proves it
+		w.expectMade("owns.z.", wire.TypeTXT, wire.RcodeNXDomain, false)
+		child := rrset.Set{Name: name("own.z."), Type: wire.TypeNSEC, TTL: 300}
+		child.Data = child.Data.Append(append([]byte(name("x.own.z.")), 0, 1, 0x40))
+		child.Sigs = child.Sigs.Append(append(append([]byte{0, 47, 15, 2, 14: 0, 17: 0}, name("own.z.")...), 1))
+		e := cache.Entry{Kind: cache.NXDomain, Name: name("b.own.z."), Security: rrset.Secure, TTL: 300, Proof: []rrset.Set{child}}
+		w.cache.Put(w.clock.Now(), &e)
+		w.cache.PutRanges(w.clock.Now(), w.cache.Generation(), &e)
+		if z, ok := w.cache.Ranges(w.clock.Now(), name("own.z.")); !ok || z.Name() != name("own.z.") {
+			t.Fatal("the zone beneath is not known")
+		}
+		w.expectMade("own.z.", wire.TypeDS, wire.RcodeNoError, true)
+	})
+}
+
+// A proof that is younger than what has expired replaces it: it is not served stale
+// any more, even if nobody answers.
+func TestSynthesisReplacesStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 A 192.0.2.1\nc.z. 60 A 192.0.2.1\nc.z. 60 TXT x\n")
+		w.expectMade("c.z.", wire.TypeA, wire.RcodeNoError, false)
+		w.expectMade("c.z.", wire.TypeTXT, wire.RcodeNoError, false)
+		time.Sleep(30 * time.Second)
+		w.sign("a.z. 60 A 192.0.2.1\n")
+		w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false)
+		if a, alone := w.alone("c.z.", wire.TypeA); a.Rcode != wire.RcodeNoError || !alone {
+			t.Errorf("what is fresh does not count first: %s", shape(a))
+		}
+		time.Sleep(31 * time.Second)
+		var rd cache.Reader
+		if hit, ok := w.cache.Lookup(&rd, w.clock.Now(), name("c.z."), wire.TypeA); !ok || hit.State(w.clock.Now()) != stale.Stale {
+			t.Fatal("there is nothing stale")
+		}
+		if a := w.expectMade("c.z.", wire.TypeA, wire.RcodeNXDomain, true); a.Stale {
+			t.Error("the answer is stale")
+		}
+		for _, typ := range []wire.Type{wire.TypeA, wire.TypeTXT} {
+			hit, ok := w.cache.Lookup(&rd, w.clock.Now(), name("c.z."), typ)
+			if !ok || hit.Kind() != cache.NXDomain {
+				t.Errorf("the cache still has %s %s", hit.Name(), hit.Type())
+			}
+		}
+	})
+}
+
+// RFC 8198 §5.4, RFC 9077: an answer that is made lives no longer than the SOA record
+// says, nor than what proves it; what has expired proves nothing.
+func TestSynthesisTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 A 192.0.2.1\n*.w.z. 900 A 192.0.2.2\n")
+		w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false)
+		time.Sleep(100 * time.Second)
+		if a := w.expectMade("c.z.", wire.TypeA, wire.RcodeNXDomain, true); a.ttl(&a.Chain[0]) != 500 {
+			t.Errorf("told with %d", a.ttl(&a.Chain[0]))
+		}
+		w.expectMade("x.w.z.", wire.TypeA, wire.RcodeNoError, false)
+		time.Sleep(50 * time.Second)
+		if a := w.expectMade("y.w.z.", wire.TypeA, wire.RcodeNoError, true); a.ttl(&a.Chain[0]) != 550 {
+			t.Errorf("a wildcard's is told with %d", a.ttl(&a.Chain[0]))
+		}
+		time.Sleep(450 * time.Second)
+		w.expectMade("d.z.", wire.TypeA, wire.RcodeNXDomain, false)
+	})
+}
+
+// Where others are to be asked for a name, or nothing is to be cached, or a cut is
+// known beneath the zone, what the zone proves is not used.
+func TestSynthesisKeepsOut(t *testing.T) {
+	own := func(o *Options) { o.NotSpecial = []dnsname.Name{name("z."), name("own.z.")} }
+	uncached := func(o *Options) { o.Uncached = func(n dnsname.Name) bool { return n.Under(name("own.z.")) } }
+	off := func(o *Options) { o.Aggressive = nil }
+	for what, tc := range map[string]struct {
+		change func(*Options)
+		cut    bool
+		owner  string
+		made   bool
+	}{
+		"a zone with servers of its own": {own, false, "x.own.z.", false}, "beside it": {own, false, "owns.z.", true},
+		"nothing cached": {uncached, false, "x.own.z.", false}, "switched off": {off, false, "owns.z.", false},
+		"a cut": {nil, true, "x.own.z.", false}, "beside the cut": {nil, true, "owns.z.", true}, "nothing of that": {nil, false, "x.own.z.", true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSignedZoneWith(t, tc.change, "a.z. 60 A 192.0.2.1\n")
+			w.expectMade("nz.z.", wire.TypeA, wire.RcodeNXDomain, false)
+			w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, tc.owner == "")
+			w.expectMade("ny.z.", wire.TypeA, wire.RcodeNXDomain, what != "switched off")
+			w.ask(name("ob.z."), wire.TypeA)
+			if tc.cut {
+				w.cache.PutDelegation(w.clock.Now(), &cache.Delegation{Cut: name("own.z."), Parent: name("z."), TTL: 60, Servers: []cache.NameServer{
+					{Name: name("ns.z."), Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.9")}},
+				}})
+			}
+			if a, alone := w.alone(tc.owner, wire.TypeA); (alone && len(a.Chain) > 0) != tc.made {
+				t.Errorf("%s: %s, alone %v", what, shape(a), alone)
+			}
+		})
+	}
+}
+
+// Hashing is bounded: who asks for deep names asks the zone.
+func TestSynthesisHashesLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 A 192.0.2.1\n", "nsec3=50")
+		for i := range 10 { // until all of the few records are known
+			w.ask(name(fmt.Sprintf("n%d.z.", i)), wire.TypeA)
+		}
+		w.expectMade("shallow.n1.z.", wire.TypeA, wire.RcodeNXDomain, true)
+		w.expectMade(strings.Repeat("n.", 20)+"z.", wire.TypeA, wire.RcodeNXDomain, false)
+	})
+}
+
+// BenchmarkSynthesis is the look at what is proven: of nothing, of nothing that
+// bears on the name, of a name that is denied by NSEC and by NSEC3.
+func BenchmarkSynthesis(b *testing.B) {
+	for _, bm := range []struct {
+		what, plan, ask string
+		warm            bool
+	}{
+		{"empty", "", "b.z.", false}, {"other", "", "zz.z.", true}, {"otherNSEC3", "nsec3=0", "b.c.d.z.", true},
+		{"NSEC", "", "b.z.", true}, {"NSEC3", "nsec3=0", "b.z.", true},
+	} {
+		b.Run(bm.what, func(b *testing.B) {
+			w := newSignedZone(b, "a.z. 60 A 192.0.2.1\n*.e.z. 60 A 192.0.2.2\nf.z. 60 A 192.0.2.1\n*.d.z. 60 A 192.0.2.1\n", strings.Fields(bm.plan)...)
+			if bm.warm {
+				w.ask(name("bb.z."), wire.TypeA)
+				w.ask(name("ng.z."), wire.TypeA)
+			}
+			q := Query{Name: name(bm.ask), Type: wire.TypeA, RD: true, DO: true, Arrival: w.clock.Now()}
+			tr := trail{r: w.r, q: &q, name: q.Name}
+			now, made := w.clock.Now(), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := tr.synthesised(now, &Hop{}, stale.Gone); ok {
+					made++
+				}
+			}
+			b.ReportMetric(float64(made)/float64(b.N), "made/op")
+		})
+	}
+}

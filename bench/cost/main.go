@@ -58,7 +58,7 @@ func run(ctx context.Context, rounds, seconds int, binary, out string) error {
 	if err != nil {
 		return err
 	}
-	defer authority.stop()
+	defer authority.Stop()
 	var results []result
 	for _, w := range workloads {
 		for round := range rounds {
@@ -86,7 +86,7 @@ func measure(ctx context.Context, dir string, s server, w workload, round int, l
 	if err != nil {
 		return result{}, err
 	}
-	defer p.stop()
+	defer p.Stop()
 	if err := p.correct(ctx); err != nil {
 		return result{}, err
 	}
@@ -99,7 +99,7 @@ func measure(ctx context.Context, dir string, s server, w workload, round int, l
 			return result{}, err
 		}
 	}
-	before, err := p.cpu()
+	before, err := p.CPU()
 	if err != nil {
 		return result{}, err
 	}
@@ -112,7 +112,7 @@ func measure(ctx context.Context, dir string, s server, w workload, round int, l
 	if err != nil {
 		return result{}, err
 	}
-	after, err := p.cpu()
+	after, err := p.CPU()
 	if err != nil {
 		return result{}, err
 	}
@@ -120,7 +120,7 @@ func measure(ctx context.Context, dir string, s server, w workload, round int, l
 		return result{}, fmt.Errorf("%d answered, %d lost, %d not NOERROR: not a fair run", l.answered, l.lost, l.wrong)
 	}
 	micros := float64((after - before).Microseconds()) / float64(l.answered)
-	return result{s.name, w.name, micros, l.rate, l.lost, p.memory()}, nil
+	return result{s.name, w.name, micros, l.rate, l.lost, p.Memory()}, nil
 }
 
 // spread is least, middle and greatest of some figures.

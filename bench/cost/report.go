@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -15,7 +13,7 @@ import (
 func report(ctx context.Context, results []result, rounds, seconds int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# CPU per question\n\n%s, %d cores, %s; %s; %d rounds of %d s, interleaved, servers on core %s, load on core %s.\n\n",
-		machine.CPU(), runtime.NumCPU(), runtime.GOOS, versions(ctx), rounds, seconds, serverCore, loadCore)
+		machine.CPU(), runtime.NumCPU(), runtime.GOOS, machine.Versions(ctx), rounds, seconds, serverCore, loadCore)
 	b.WriteString("| workload | server | µs/question: least | median | most | of Unbound's median | questions/s (median) | RSS MiB |\n|---|---|---|---|---|---|---|---|\n")
 	for _, w := range workloads {
 		var reference float64
@@ -36,20 +34,4 @@ func report(ctx context.Context, results []result, rounds, seconds int) string {
 		}
 	}
 	return b.String()
-}
-
-func versions(ctx context.Context) string {
-	first := func(args ...string) string {
-		out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
-		if err != nil && len(out) == 0 {
-			return args[0] + " (version unknown)"
-		}
-		for line := range strings.Lines(string(out)) {
-			if _, v, ok := strings.Cut(strings.ToLower(line), "version "); ok {
-				return filepath.Base(args[0]) + " " + strings.TrimSpace(v)
-			}
-		}
-		return args[0] + " (version unknown)"
-	}
-	return strings.Join([]string{runtime.Version(), first("/usr/sbin/unbound", "-V"), first("/usr/sbin/nsd", "-v"), first("dnsperf", "-h")}, ", ")
 }

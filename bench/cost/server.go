@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"lastgood/bench/machine"
 )
@@ -87,79 +84,15 @@ log: {level: error}
 `
 
 // process is a running server.
-type process struct {
-	cmd *exec.Cmd
-}
+type process struct{ *machine.Process }
 
 func (s server) start(ctx context.Context) (*process, error) {
 	return startPinned(ctx, serverCore, s.args, resolverPort)
 }
 
-// startPinned starts a program on one core and waits until it takes TCP
-// connections on its port.
 func startPinned(ctx context.Context, core string, args []string, port int) (*process, error) {
-	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", core}, args...)...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "PATH="+os.Getenv("PATH")+":/usr/sbin")
-	if path, err := exec.LookPath("/usr/sbin/" + args[0]); err == nil {
-		cmd.Args[3] = path
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p := &process{cmd}
-	for range 100 {
-		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 100*time.Millisecond)
-		if err == nil {
-			conn.Close()
-			return p, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	p.stop()
-	return nil, fmt.Errorf("%s does not listen on port %d", args[0], port)
-}
-
-func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	done := make(chan struct{})
-	go func() { p.cmd.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(15 * time.Second):
-		p.cmd.Process.Kill()
-		<-done
-	}
-}
-
-// cpu is the process's user and system time, all threads.
-func (p *process) cpu() (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+2:]))
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("unreadable /proc stat of %d", p.cmd.Process.Pid)
-	}
-	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
-	return time.Duration(user+system) * tick, nil
-}
-
-// memory is the process's resident set in MiB.
-func (p *process) memory() float64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	pages, err := strconv.ParseFloat(strings.Fields(string(data))[1], 64)
-	if err != nil {
-		return 0
-	}
-	return pages * float64(os.Getpagesize()) / (1 << 20)
+	p, err := machine.Start(ctx, core, args, fmt.Sprintf("127.0.0.1:%d", port))
+	return &process{p}, err
 }
 
 // correct checks one answer before anything is counted.

@@ -11,7 +11,7 @@ import (
 func NSD(dir string, port int, zone string) (args []string, err error) {
 	conf := filepath.Join(dir, "nsd.conf")
 	for name, text := range map[string]string{
-		filepath.Join(dir, "bench.zone"): zone, conf: fmt.Sprintf(nsdConf, port, dir),
+		filepath.Join(dir, "bench.zone"): zone, conf: fmt.Sprintf(nsdServer, fmt.Sprintf("127.0.0.1@%d", port), dir) + fmt.Sprintf(nsdZone, "bench.", "bench.zone"),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			return nil, err
@@ -20,8 +20,23 @@ func NSD(dir string, port int, zone string) (args []string, err error) {
 	return []string{"-d", "-c", conf}, nil
 }
 
-const nsdConf = `server:
-  ip-address: 127.0.0.1@%d
+// NSDAt writes the configuration of an NSD that serves zones, whose files are given
+// by name, on port 53 of an address of loopback. It gives the program's arguments.
+func NSDAt(dir, addr string, zones map[string]string) (args []string, err error) {
+	own := filepath.Join(dir, addr)
+	if err := os.Mkdir(own, 0o755); err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf(nsdServer, addr+"@53", own)
+	for name, file := range zones {
+		text += fmt.Sprintf(nsdZone, name, file)
+	}
+	conf := filepath.Join(own, "nsd.conf")
+	return []string{"-d", "-c", conf}, os.WriteFile(conf, []byte(text), 0o644)
+}
+
+const nsdServer = `server:
+  ip-address: %s
   database: ""
   zonesdir: "%s"
   pidfile: "%[2]s/nsd.pid"
@@ -34,7 +49,6 @@ const nsdConf = `server:
   rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
-zone:
-  name: "bench."
-  zonefile: "bench.zone"
 `
+
+const nsdZone = "zone:\n  name: %q\n  zonefile: %q\n"

@@ -101,6 +101,7 @@
 //	                               published only, hidden signs only; ksk1-revoked
 //	twins=N                        so many keys with the tag of the first
 //	nsec3=ITERATIONS[:SALT]        NSEC3 in place of NSEC
+//	nsec3-says=HASH[:FLAGS]        that says to have another hash, or other flags
 //	opt-out                        that leaves unsigned delegations out
 //	valid=90d                      so long from now; the signatures begin an hour before
 //	key-ttl=1h                     the TTL of the DNSKEY records

@@ -416,6 +416,28 @@ func TestWithheldDS(t *testing.T) {
 	}
 }
 
+// NSEC3 records of another hash or with other flags say so, and prove nothing (RFC
+// 5155 §8.1, §8.2).
+func TestUnknownNSEC3(t *testing.T) {
+	z := testZone(t, "example.com")
+	key := newKey(t, z.origin, KeySpec{Algorithm: dnssec.Ed25519, Seed: [32]byte{5}})
+	for said, proven := range map[struct{ hash, flags uint8 }]bool{{}: true, {1, 0}: true, {1, 1}: true, {2, 0}: false, {1, 2}: false, {1, 3}: false} {
+		s := signing(key)
+		s.NSEC3 = &NSEC3{Hash: said.hash, Flags: said.flags}
+		signed, err := z.Sign(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := NewServer(Options{Minimal: true})
+		server.SetZone(signed)
+		m := ask(t, server, "nope.example.com. A do tcp")
+		v, failed := newJudge(t, z.origin, key).judge(t, m, dnsname.MustParse("nope.example.com."), wire.TypeA)
+		if (failed == nil) != proven || failed != nil && failed.Code != ede.NSECMissing {
+			t.Errorf("%+v: %+v, %v", said, v, failed)
+		}
+	}
+}
+
 // A break without a name is about all of the zone's sets.
 func TestBreakOfAWholeZone(t *testing.T) {
 	z := testZone(t, "example.com")

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"encoding/base32"
 	"encoding/binary"
@@ -20,6 +21,10 @@ type NSEC3 struct {
 	Iterations uint16
 	Salt       []byte // at most 255 octets
 	OptOut     bool   // unsigned delegations are left out (§6)
+
+	// What the records say wrongly: the number of another hash, 0 for that of SHA-1,
+	// by which they are made all the same; and other flags.
+	Hash, Flags uint8
 }
 
 // hashed are a zone's NSEC3 records. Their owners are no names of the zone: they
@@ -137,14 +142,14 @@ func (z *Zone) nsec3Chain(p NSEC3) ([]Record, error) {
 		return nil, err
 	}
 	chain := []Record{param}
-	flags := uint8(0)
+	flags, hash := p.Flags, uint8(cmp.Or(p.Hash, dns.SHA1))
 	if p.OptOut {
-		flags = 1
+		flags |= 1
 	}
 	for i, owner := range order {
 		r, err := fromRR(&dns.NSEC3{
 			Hdr:  dns.RR_Header{Name: owner.String(), Rrtype: dns.TypeNSEC3, Class: dns.ClassINET, Ttl: z.soa.TTL},
-			Hash: dns.SHA1, Flags: flags, Iterations: p.Iterations, SaltLength: uint8(len(p.Salt)), Salt: salt,
+			Hash: hash, Flags: flags, Iterations: p.Iterations, SaltLength: uint8(len(p.Salt)), Salt: salt,
 			HashLength: sha1.Size, NextDomain: strings.ToUpper(order[(i+1)%len(order)].FirstLabel()), TypeBitMap: owners[owner],
 		})
 		if err != nil {

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -63,6 +64,7 @@ var planWords = [...]planWord{
 	{"keys=csk1[,KIND+N…]", "N tells keys apart that do the same: csk signs everything, ksk the keys, zsk the rest, standby nothing, hidden all without being published; ksk1-revoked is revoked", (*planText).takeKeys},
 	{"twins=N", "so many keys with the tag of the first", (*planText).takeTwins},
 	{"nsec3=ITERATIONS[:SALT]", "NSEC3 in place of NSEC, the salt in hexadecimal digits", (*planText).takeNSEC3},
+	{"nsec3-says=HASH[:FLAGS]", "NSEC3 records say to have that hash and those flags", (*planText).takeSays},
 	{"opt-out", "NSEC3 records leave unsigned delegations out", (*planText).takeOptOut},
 	{"valid=90d", "how long from now the signatures are valid", (*planText).takeValid},
 	{"key-ttl=1h", "the TTL of the DNSKEY records", (*planText).takeKeyTTL},
@@ -143,6 +145,17 @@ func (p *planText) takeNSEC3(value string) error {
 	}
 	p.chain().Iterations = uint16(n)
 	p.chain().Salt, err = hex.DecodeString(salt)
+	return err
+}
+
+func (p *planText) takeSays(value string) error {
+	text, more, _ := strings.Cut(value, ":")
+	hash, err := strconv.ParseUint(text, 10, 8)
+	if err != nil {
+		return err
+	}
+	flags, err := strconv.ParseUint(cmp.Or(more, "0"), 10, 8)
+	p.chain().Hash, p.chain().Flags = uint8(hash), uint8(flags)
 	return err
 }
 

@@ -140,7 +140,7 @@ func TestPlanOfDS(t *testing.T) {
 func TestPlanMistakes(t *testing.T) {
 	for words, want := range map[string]string{
 		"algorithm=12": "algorithm 12 is not supported", "algorithm=x": "algorithm=x: ", "keys=none1": `key "none1": want csk`, "keys=csk": `key "csk"`,
-		"twins=-1": "want up to 64", "nsec3=70000": "nsec3=70000: ", "nsec3=1:xy": "nsec3=1:xy: ", "valid=1y": "want a duration", "valid=9999999d": "want a duration",
+		"twins=-1": "want up to 64", "nsec3-says=x": "nsec3-says=x: ", "nsec3-says=1:256": "nsec3-says=1:256: ", "nsec3=70000": "nsec3=70000: ", "nsec3=1:xy": "nsec3=1:xy: ", "valid=1y": "want a duration", "valid=9999999d": "want a duration",
 		"ds=x": "ds=x: ", "wrong=dance": "unknown way", "wrong=expired:a..b.": "empty label", "wrong=expired:*:QQ": `unknown record type "QQ"`,
 		"alg=1": "unknown; known are algorithm, keys", "algorithm=8,13,15 keys=csk1,csk2,csk3,csk4,csk5,csk6,csk7,csk8,csk9,csk10,csk11": "more than 32 keys",
 	} {

@@ -76,7 +76,7 @@ func cacheOptions(c *config.Config, rules *stale.Rules, seed uint64) cache.Optio
 	return cache.Options{
 		Size: int64(c.Cache.Size), MinTTL: c.Cache.MinTTL, MaxTTL: c.Cache.MaxTTL,
 		MinNegativeTTL: c.Cache.MinNegativeTTL, MaxNegativeTTL: c.Cache.MaxNegativeTTL,
-		Stale:      rules,
+		Stale: rules, Ranges: c.DNSSEC.Validation && c.DNSSEC.AggressiveNSEC,
 		FailureMin: c.Limits.FailureMin, FailureMax: c.Limits.FailureMax, Seed: seed,
 	}
 }
@@ -190,6 +190,10 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 		}
 	}
 	return o
+		if a.o.Config.DNSSEC.AggressiveNSEC {
+			policy := validationPolicy()
+			o.Aggressive = &policy
+		}
 }
 
 // localKinds are the types of local zones as the configuration calls them.

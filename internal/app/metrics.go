@@ -129,6 +129,10 @@ func (g gatherer) flights(s resolver.Stats) {
 	g.count("lastgood_private_answers_total", "Answers from which private addresses were removed.", s.Private)
 	failures := withZeros(s.Failures, usualCauses[:])
 	for _, code := range slices.Sorted(maps.Keys(failures)) {
+	const synthesised = "Answers made of what was proven of other names (RFC 8198), by kind."
+	g.count("lastgood_synthesised_total", synthesised, s.SynthesisedNames, "kind", "nxdomain")
+	g.count("lastgood_synthesised_total", synthesised, s.SynthesisedTypes, "kind", "nodata")
+	g.count("lastgood_synthesised_total", synthesised, s.SynthesisedStars, "kind", "wildcard")
 		g.count("lastgood_failures_total", "Resolutions that failed, by cause (extended error).", failures[code], "ede", strconv.Itoa(int(code)), "cause", code.String())
 	}
 }
@@ -233,6 +237,7 @@ func (g gatherer) cache(s cache.Stats) {
 	g.gauge("lastgood_cache_failures", "Failures remembered.", float64(s.Failures))
 	for _, l := range []struct {
 		result string
+	g.gauge("lastgood_cache_ranges", "NSEC, NSEC3 and SOA records kept to answer for other names.", float64(s.Ranges))
 		n      uint64
 	}{{"hit", s.Hits}, {"stale", s.StaleHits}, {"miss", s.Misses}} {
 		g.count("lastgood_cache_lookups_total", "Look-ups of one name and type; a question may need several.", l.n, "result", l.result)
@@ -253,3 +258,4 @@ func (g gatherer) cache(s cache.Stats) {
 	g.count("lastgood_cache_delegation_evictions_total", "Delegations removed to make room.", s.EvictCuts)
 	g.count("lastgood_cache_failure_evictions_total", "Remembered failures removed to make room.", s.EvictFailures)
 }
+	g.count("lastgood_cache_range_evictions_total", "Records kept to answer for other names that were removed to make room.", s.EvictRanges)

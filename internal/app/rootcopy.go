@@ -65,8 +65,8 @@ type rootSource interface {
 
 // Bounds of the copy's work.
 const (
-	fetchTime = 2 * time.Minute // for one attempt with one source, whatever it sends
-	rootNap   = time.Minute     // the longest sleep: timers do not see that the machine slept
+	fetchTime = 2 * time.Minute  // for one attempt with one source, whatever it sends
+	rootNap   = 15 * time.Second // the longest sleep: timers do not see that the machine slept
 	rootFile  = "root-zone"
 )
 

@@ -26,6 +26,9 @@ var explainedSigned = []signedRule{
 	{"more than 500 iterations are refused", "NSEC3 iterations", func(o opinion) bool {
 		return o.ours.rcode == dns.RcodeServerFailure && slices.Contains(o.ours.codes(), unsupportedIterations) && !o.unbound.ad && !o.bind.ad && o.unbound.key(o.bits) == o.bind.key(o.bits)
 	}},
+	{"more than 50 iterations prove nothing", "NSEC3 iterations", func(o opinion) bool {
+		return o.zone.rounds > insecureRounds && !o.ours.ad && o.unbound.ad && o.ours.sameBut(o.unbound) && o.ours.sameBut(o.bind)
+	}},
 	{"Unbound makes a CNAME of a DNAME and goes on", "A CNAME that a DNAME makes", func(o opinion) bool {
 		return o.typ == dns.TypeCNAME && o.ours.key(o.bits) == o.bind.key(o.bits) && o.ours.aliasOfDNAME()
 	}},

@@ -76,10 +76,12 @@ func (c *chain3) hash(name dnsname.Name) []byte {
 	if h, ok := c.hashed[name]; ok {
 		return h
 	}
-	if !c.budget.hash() {
+	held, ok := c.budget.hash()
+	if !ok {
 		c.short = true
 		return nil
 	}
+	defer c.budget.done(held)
 	h := sha1.Sum(append([]byte(name), c.salt...))
 	buf := make([]byte, 0, len(h)+len(c.salt))
 	for range c.iterations {

@@ -111,16 +111,23 @@ func (s *signed) tryKeys(sig *Signature, labels int) (Verified, bool) {
 		if k.Tag != sig.Tag || k.Algorithm != sig.Algorithm || !k.Usable() || k.IsRevoked() && set.Type != wire.TypeDNSKEY {
 			continue
 		}
-		if tried++; tried > v.Budget.limits.PerTag || s.vain == 0 || !v.Budget.signature() {
+		held, ok := false, false
+		if tried++; tried <= v.Budget.limits.PerTag && s.vain > 0 {
+			held, ok = v.Budget.signature()
+		}
+		if !ok {
 			s.err, s.closest = TooMuch(fmt.Sprintf("signatures of %s %s by keys %d of %s", set.Name, set.Type, sig.Tag, v.Zone)), gaveUp
 			return Verified{}, false
 		}
 		if message == nil {
 			message = s.message(sig)
 		}
-		if k.verifies(sig, message) {
+		good := k.verifies(sig, message)
+		v.Budget.done(held)
+		if good {
 			return s.good(sig, labels), true
 		}
+		v.Budget.vain.Add(1)
 		s.vain--
 	}
 	made := moment(sig.Inception, v.Now)

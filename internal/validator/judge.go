@@ -132,8 +132,9 @@ func (j *judge) unsigned(e *cache.Entry) *ede.Error {
 		case t.security == rrset.Secure:
 			secure = zone
 		case t.gone:
-			return j.notSigned(e, secure)
+			return j.notSigned(e, t.above)
 		case t.noCut:
+			secure = t.above
 		default:
 			return j.fail(zone, t.err, t.security == rrset.Bogus)
 		}

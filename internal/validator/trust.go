@@ -20,8 +20,9 @@ type trust struct {
 	keys     []*dnssec.Key  // of Secure
 	valid    time.Time      // until when the chain to them is, of Secure
 	err      *ede.Error
-	noCut    bool // Indeterminate because it is no zone at all
-	gone     bool // nor a name, so that nothing is delegated below it either
+	noCut    bool         // Indeterminate because it is no zone at all
+	gone     bool         // nor a name, so that nothing is delegated below it either
+	above    dnsname.Name // the zone that says so, of noCut
 }
 
 // trust finds out about a zone, once for each answer.
@@ -107,7 +108,7 @@ func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {
 	case ds.Kind == cache.Data && ds.Type == wire.TypeDS && ds.Name == zone:
 		return ds, j.digests(&ds)
 	case ds.Kind == cache.Data: // an alias: no name of one is a cut (RFC 1034 §3.6.2)
-		return ds, noZone(zone)
+		return ds, noZone(zone, &ds)
 	}
 	cut, _ := j.noDS(&ds, zone)
 	switch cut {
@@ -116,7 +117,7 @@ func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {
 	case dnssec.Unknown:
 		return ds, trust{security: rrset.Bogus, err: &ede.Error{Code: ede.NSECMissing, ID: "NODS", Text: "it is not proven that " + zone.String() + " has no DS records"}}
 	}
-	t = noZone(zone)
+	t = noZone(zone, &ds)
 	t.gone = cut == dnssec.NoName && ds.Kind == cache.NXDomain
 	return ds, t
 }
@@ -127,9 +128,14 @@ func noKeys(zone dnsname.Name) trust {
 	}}
 }
 
-func noZone(zone dnsname.Name) trust {
+// noZone: what is known of a name's DS records says that it is none.
+func noZone(zone dnsname.Name, ds *cache.Entry) trust {
+	above := dnsname.Root
+	if list := signersOf(ds, dnsname.Root, !zone.IsRoot()); len(list) > 0 {
+		above = list[0]
+	}
 	return trust{
-		security: rrset.Indeterminate, noCut: true,
+		security: rrset.Indeterminate, noCut: true, above: above,
 		err: &ede.Error{Code: ede.Bogus, ID: "NCUT", Text: zone.String() + " is no zone, as is proven above it"},
 	}
 }

@@ -21,7 +21,7 @@ const (
 
 // validationWork bounds the validation of one client's question. A cold one at the
 // end of a chain of five signed zones takes some fifteen signatures.
-var validationWork = dnssec.Limits{Signatures: 64, PerSet: 8, PerTag: 4, Keys: 32, Hashes: 256} // constant in effect
+var validationWork = dnssec.Limits{Signatures: 64, PerSet: 8, Vain: 16, PerTag: 4, Keys: 32, Hashes: 256} // constant in effect
 
 // validationPolicy is what is verified, and what is insecure.
 func validationPolicy() dnssec.Policy {

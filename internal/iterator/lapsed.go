@@ -74,7 +74,7 @@ func (t *task) useLapsed() bool {
 
 func (t *task) throughLapsed() {
 	d := t.lapsed
-	t.lapsed, t.via = nil, true
+	t.lapsed, t.via, t.undone = nil, true, nil
 	t.enter(place{cut: d.Cut, deleg: d, cached: true})
 }
 

@@ -30,15 +30,16 @@ func (t *task) undo(u Undone) {
 	}
 }
 
-// Undo drops the delegations that an answer speaks against which was found good. The
-// answer is of the time after that, and may be stored.
+// Undo drops the delegations that an answer speaks against which was found good: those
+// below the zone that it is of. It is of the time after that, and may be stored.
 func (it *Iterator) Undo(now clock.Mono, r *Result) {
 	for _, u := range r.Undone {
-		it.undo(now, u)
+		if len(r.Entries) > 0 && u.Cut.Below(r.Entries[0].Cut) {
+			it.undo(now, u)
+			r.Since = it.cache.Generation()
+		}
 	}
-	if len(r.Undone) > 0 {
-		r.Since, r.Undone = it.cache.Generation(), nil
-	}
+	r.Undone = nil
 }
 
 func (it *Iterator) undo(now clock.Mono, u Undone) {

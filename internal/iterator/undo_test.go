@@ -35,6 +35,10 @@ func TestDenialWaitsForWhoValidates(t *testing.T) {
 		if through := w.fly(t.Context(), Request{Name: n("www.example.com."), Type: wire.TypeA, Budget: NewBudget(20, 1<<16), Lapsed: true}, 0); !through.Lapsed || len(through.Undone) > 0 {
 			t.Errorf("not past the denial: %+v", through)
 		}
+		child := Result{Entries: []cache.Entry{{Cut: n("example.com.")}}, Undone: res.Undone}
+		if w.it.Undo(w.clock.Now(), &child); !held() {
+			t.Error("an answer of the zone itself took it away")
+		}
 		w.it.Undo(w.clock.Now(), &res)
 		if held() || res.Since != w.cache.Generation() || res.Undone != nil {
 			t.Error("one that was found good did not")

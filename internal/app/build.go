@@ -188,12 +188,12 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 		if c.DNSSEC.Sentinel {
 			o.RootTags = a.rootTags
 		}
-	}
-	return o
 		if a.o.Config.DNSSEC.AggressiveNSEC {
 			policy := validationPolicy()
 			o.Aggressive = &policy
 		}
+	}
+	return o
 }
 
 // localKinds are the types of local zones as the configuration calls them.

@@ -127,12 +127,12 @@ func (g gatherer) flights(s resolver.Stats) {
 	g.count("lastgood_flight_restarts_total", "Resolutions begun again after another question's budget had ended them.", s.Restarts)
 	g.count("lastgood_failures_remembered_total", "Questions answered from the memory of a failure (RFC 9520).", s.Remembered)
 	g.count("lastgood_private_answers_total", "Answers from which private addresses were removed.", s.Private)
-	failures := withZeros(s.Failures, usualCauses[:])
-	for _, code := range slices.Sorted(maps.Keys(failures)) {
 	const synthesised = "Answers made of what was proven of other names (RFC 8198), by kind."
 	g.count("lastgood_synthesised_total", synthesised, s.SynthesisedNames, "kind", "nxdomain")
 	g.count("lastgood_synthesised_total", synthesised, s.SynthesisedTypes, "kind", "nodata")
 	g.count("lastgood_synthesised_total", synthesised, s.SynthesisedStars, "kind", "wildcard")
+	failures := withZeros(s.Failures, usualCauses[:])
+	for _, code := range slices.Sorted(maps.Keys(failures)) {
 		g.count("lastgood_failures_total", "Resolutions that failed, by cause (extended error).", failures[code], "ede", strconv.Itoa(int(code)), "cause", code.String())
 	}
 }
@@ -235,9 +235,9 @@ func (g gatherer) cache(s cache.Stats) {
 	g.gauge("lastgood_cache_stale_entries", "Of the entries, those past their TTL that may still be served, as counted up to 10 s ago.", float64(s.Stale))
 	g.gauge("lastgood_cache_delegations", "Delegations known.", float64(s.Delegations))
 	g.gauge("lastgood_cache_failures", "Failures remembered.", float64(s.Failures))
+	g.gauge("lastgood_cache_ranges", "NSEC, NSEC3 and SOA records kept to answer for other names.", float64(s.Ranges))
 	for _, l := range []struct {
 		result string
-	g.gauge("lastgood_cache_ranges", "NSEC, NSEC3 and SOA records kept to answer for other names.", float64(s.Ranges))
 		n      uint64
 	}{{"hit", s.Hits}, {"stale", s.StaleHits}, {"miss", s.Misses}} {
 		g.count("lastgood_cache_lookups_total", "Look-ups of one name and type; a question may need several.", l.n, "result", l.result)
@@ -256,6 +256,6 @@ func (g gatherer) cache(s cache.Stats) {
 		g.count("lastgood_cache_evictions_total", "Entries removed, by why.", e.n, "reason", e.why)
 	}
 	g.count("lastgood_cache_delegation_evictions_total", "Delegations removed to make room.", s.EvictCuts)
+	g.count("lastgood_cache_range_evictions_total", "Records kept to answer for other names that were removed to make room.", s.EvictRanges)
 	g.count("lastgood_cache_failure_evictions_total", "Remembered failures removed to make room.", s.EvictFailures)
 }
-	g.count("lastgood_cache_range_evictions_total", "Records kept to answer for other names that were removed to make room.", s.EvictRanges)

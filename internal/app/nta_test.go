@@ -4,10 +4,13 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,13 +24,24 @@ import (
 	"lastgood/internal/event"
 )
 
+// nowhere is a network in which nobody can be reached.
+type nowhere struct{}
+
+func (nowhere) DialUDP(context.Context, netip.AddrPort) (net.Conn, error) {
+	return nil, syscall.ENETUNREACH
+}
+
+func (nowhere) DialTCP(context.Context, netip.AddrPort) (net.Conn, error) {
+	return nil, syscall.ENETUNREACH
+}
+
 // keeper is an App whose negative trust anchors a test reads and adds, without a
 // network.
 func keeper(t *testing.T, dir string, log *strings.Builder) (*App, func()) {
 	t.Helper()
 	c := config.Default()
 	c.DNSSEC.Validation = true
-	a, err := New(Options{Config: c, Log: slog.New(slog.NewTextHandler(log, nil)), State: dir})
+	a, err := New(Options{Config: c, Log: slog.New(slog.NewTextHandler(log, nil)), State: dir, Upstream: nowhere{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +160,7 @@ func TestNegativesEnd(t *testing.T) {
 		c := config.Default()
 		c.DNSSEC.Validation = true
 		c.DNSSEC.NegativeTrustAnchors = []config.NegativeTrustAnchor{{Zone: "\x01c\x00", Until: time.Now().Add(3 * time.Hour)}}
-		a, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Clock: clock.Simulated(&shift), Events: func(e event.Event) {
+		a, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Clock: clock.Simulated(&shift), Upstream: nowhere{}, Events: func(e event.Event) {
 			if n, ok := e.(event.NegativeAnchor); ok && n.What == event.NegativeExpired {
 				ended = append(ended, n.Zone.String())
 			}

@@ -6,6 +6,7 @@ import (
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
+	"lastgood/internal/wire"
 )
 
 const (
@@ -114,18 +115,18 @@ func (a *App) recheck(ctx context.Context, zone dnsname.Name) {
 // troubleOf tells why a zone does not validate, "" when it does: by its SOA record,
 // which whoever serves it has.
 func (a *App) troubleOf(ctx context.Context, zone dnsname.Name) string {
-	return "not looked at"
+	return causeText(a.resolver.Rejudge(ctx, event.Question{Name: zone, Type: wire.TypeSOA}).Failure)
 }
 
 // negativeAdded has forgotten what failed because of what is not validated any more.
 func (a *App) negativeAdded(zone dnsname.Name) {
-	a.cache.RecoverBelow(zone)
+	a.resolver.NegativeAdded(zone)
 	a.snapshots.afterFlush()
 }
 
 // negativeEnded has forgotten what was stored without having been validated.
 func (a *App) negativeEnded(zone dnsname.Name) {
-	a.cache.FlushBelow(zone)
+	a.resolver.NegativeEnded(zone)
 	a.snapshots.afterFlush()
 }
 

@@ -86,7 +86,7 @@ func delvWrong(q inquiry, ours answer, behind, reference delvSays) string {
 		want = delvFull
 	}
 	switch {
-	case behind != reference && !(behind == want && q.typ == dns.TypeCNAME && ours.aliasOfDNAME()):
+	case behind != reference && !(behind == want && q.typ == dns.TypeCNAME && ours.isAlias()):
 		return "not what it says behind Unbound"
 	case behind == want, behind == delvFull && want == delvUnsigned && q.zone.rounds > insecureRounds, behind == delvFull && ours448(opinion{inquiry: q, ours: ours}),
 		behind == delvUnsigned && want == delvFailed && strings.HasPrefix(q.zone.name, "rounds600"),

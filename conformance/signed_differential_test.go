@@ -212,6 +212,9 @@ func judgeSigned(t *testing.T, opinions []opinion) {
 		}
 	}
 	t.Logf("%d questions: %v; %v", len(opinions), verdicts, agreed)
+	for _, r := range seldom {
+		t.Logf("explained %5d: %s (%s)", matched[r.name], r.name, r.clause)
+	}
 	for _, r := range explainedSigned {
 		t.Logf("explained %5d: %s (%s)", matched[r.name], r.name, r.clause)
 		if matched[r.name] == 0 {

@@ -36,7 +36,10 @@ type synthesis struct {
 
 // synthesised makes the hop of what is proven. The cache has nothing fresh of the
 // name; last is what it has past its TTL, if the state is Stale. What came into the
-// cache after a record was not known to it, and makes it say nothing.
+// cache after a record was not known to it, and makes it say nothing. Stored are the
+// answers of wildcards, to be the last good ones one day, and denials that disprove
+// what is past its TTL; other denials are made again when they are asked for, so that
+// a flood of them displaces nothing.
 func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, bool) {
 	zone, ok := t.proven(now)
 	if !ok {
@@ -45,23 +48,20 @@ func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, 
 	gen := t.r.cache.Generation()
 	s := synthesis{t: t, now: now, zone: zone, oldest: now, until: now.Add(1 << 62)}
 	e, ok := s.entry()
-	if !ok || state == stale.Stale && last.Entry.Stored >= s.oldest {
+	if !ok || s.until.Sub(now) < time.Second || state == stale.Stale && last.Entry.Stored > s.oldest {
 		return Hop{}, false
 	}
 	stored, fresh := t.r.cache.Standing(now, t.name)
-	if e.Kind != cache.NoData && (fresh || stored >= s.oldest) {
+	if e.Kind != cache.NoData && (fresh || stored > s.oldest) {
 		return Hop{}, false
 	}
-	life := s.until.Sub(now)
-	if e.TTL = uint32(life / time.Second); life < time.Second {
-		return Hop{}, false
-	}
-	e.Stored, e.Expiry, e.StaleUntil = now, s.until, s.until
+	e.TTL = uint32(s.until.Sub(s.oldest) / time.Second)
+	e.Stored, e.Expiry, e.StaleUntil = s.oldest, s.until, s.until
 	if t.unasked {
 		return t.step(e), true
 	}
-	if state == stale.Stale || e.Kind == cache.NXDomain && stored != 0 { // what is past its TTL is disproved
-		t.r.cache.PutSince(now, gen, &e)
+	if e.Kind == cache.Data || state == stale.Stale || e.Kind == cache.NXDomain && stored != 0 {
+		t.r.cache.PutSince(s.oldest, gen, &e) // as if the zone had been asked then
 	}
 	t.r.stats.synthesised.count(&e)
 	return t.step(e), true

@@ -166,6 +166,33 @@ func TestSynthesisReplacesStale(t *testing.T) {
 	})
 }
 
+// What is made of a wildcard is kept, with the wildcard's times, and is the last good
+// answer when the zone does not answer any more; denials that disprove nothing are not.
+func TestSynthesisOfWildcardsIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 A 192.0.2.1\n*.w.z. 300 A 192.0.2.2\n")
+		w.expectMade("x.w.z.", wire.TypeA, wire.RcodeNoError, false)
+		w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false)
+		time.Sleep(100 * time.Second)
+		began := w.clock.Now()
+		w.expectMade("y.w.z.", wire.TypeA, wire.RcodeNoError, true)
+		w.expectMade("c.z.", wire.TypeA, wire.RcodeNXDomain, true)
+		var rd cache.Reader
+		hit, ok := w.cache.Lookup(&rd, began, name("y.w.z."), wire.TypeA)
+		if !ok || hit.Expiry() != began.Add(200*time.Second) || hit.Stored() != began.Add(-100*time.Second) || hit.ProofLen() != 1 || hit.Security() != rrset.Secure {
+			t.Errorf("kept: %v, %+v", ok, hit.Entry())
+		}
+		if _, ok := w.cache.Lookup(&rd, began, name("c.z."), wire.TypeA); ok {
+			t.Error("a denial is kept")
+		}
+		time.Sleep(201 * time.Second)
+		w.mute = true
+		if a := w.ask(name("y.w.z."), wire.TypeA); !a.Stale || a.Rcode != wire.RcodeNoError {
+			t.Errorf("when nobody answers: %s", shape(a))
+		}
+	})
+}
+
 // RFC 8198 §5.4, RFC 9077: an answer that is made lives no longer than the SOA record
 // says, nor than what proves it; what has expired proves nothing.
 func TestSynthesisTTL(t *testing.T) {

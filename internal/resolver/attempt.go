@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"lastgood/internal/cache"
@@ -124,7 +125,7 @@ func (j *job) tries(now clock.Mono, f *cache.Failure) bool {
 
 // checkAgain is how often at most what is known to be bogus is asked for again
 // since somebody wants it all the same.
-const checkAgain = 5 * time.Second
+const checkAgain = time.Second
 
 // checks tells whether the client checks for himself what failed validation, and
 // what that was is not known any more.
@@ -134,6 +135,14 @@ func (t *trail) checks(now clock.Mono, f *cache.Failure) bool {
 	}
 	_, known := t.r.cache.Bogus(now, t.question())
 	return !known
+}
+
+// explain notes for the client why something is insecure that is signed.
+func (t *trail) explain(why *ede.Error) {
+	told := func(e *ede.Error) bool { return e.Code == why.Code }
+	if why != nil && t.job.depth == 0 && !slices.ContainsFunc(t.tell, told) {
+		t.tell = append(t.tell, why)
+	}
 }
 
 // look fills in what is known of getting something better than the last good
@@ -287,6 +296,12 @@ func (a *attempt) job() job {
 func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 	t, r := a.t, a.t.r
 	t.take(res)
+	if f := a.flight; f != nil {
+		t.explain(f.verdict.Why)
+		if t.q.CD { // the client checks himself what did not validate
+			t.have = append(t.have, f.bogus...)
+		}
+	}
 	if h, ok := t.among(t.have); ok {
 		if res.Borrowed && t.job.depth == 0 { // name servers' addresses are used, and not told of
 			e := errBorrowed(h.Entry.Kind == cache.NXDomain)

@@ -27,7 +27,7 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 			break // an alias leads to it
 		}
 		hit, ok := r.cache.Lookup(reader, q.Arrival, name, q.Type)
-		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type) || !r.takes(hit.Security(), false) {
+		if !ok || hit.State(q.Arrival) != stale.Fresh || !speaks(&hit, q.Type, false) || !r.takes(hit.Security(), false) {
 			break
 		}
 		if r.validator != nil && r.validator.Against(name, q.Type) != nil {

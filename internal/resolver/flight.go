@@ -360,7 +360,7 @@ func (r *Resolver) already(f *flight) bool {
 	rd := r.readers.Get().(*cache.Reader)
 	defer r.readers.Put(rd)
 	rd.Unasked = true // whoever asked has looked, or nobody did
-	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh && speaks(&hit, f.key.typ) && r.takes(hit.Security(), f.key.raw) {
+	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh && speaks(&hit, f.key.typ, f.link > 0) && r.takes(hit.Security(), f.key.raw) {
 		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}}
 		return true
 	}

@@ -147,6 +147,7 @@ type Resolver struct {
 	validator Validator
 	work      dnssec.Limits
 	causes    causes
+	renewals  renewals
 	rootTags  func() []uint16 // nil: nobody is told
 
 	aggressive *dnssec.Policy // nil: nothing is synthesised

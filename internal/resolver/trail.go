@@ -234,7 +234,7 @@ func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 	defer t.r.readers.Put(rd) // steps are made of copies
 	rd.Unasked = t.unasked
 	state = stale.Gone
-	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type) && t.r.takes(hit.Security(), t.job.raw) {
+	if hit, ok := t.r.cache.Lookup(rd, now, t.name, t.q.Type); ok && speaks(&hit, t.q.Type, t.job.link > 0) && t.r.takes(hit.Security(), t.job.raw) {
 		if t.r.prefetches != nil && t.q.RD && hit.Due() {
 			t.r.offer(&hit, t.name, t.q.Type)
 		}
@@ -256,8 +256,16 @@ func (t *trail) cached(now clock.Mono) (last Hop, state stale.State) {
 // speaks tells whether what the cache has for a name is of use to a question of
 // a type. A DS record is the parent's (RFC 4035 §2.4), and an alias at the same
 // name may be the child's, wrong as it is at the top of a zone: it is asked for.
-func speaks(hit *cache.Hit, t wire.Type) bool {
-	return t != wire.TypeDS || hit.Kind() != cache.Data || hit.Type() == wire.TypeDS
+// What a referral proves is enough for a link of a chain of trust, but without the SOA
+// record of a denial no answer (RFC 2308 §2.2).
+func speaks(hit *cache.Hit, t wire.Type, link bool) bool {
+	switch {
+	case t != wire.TypeDS:
+		return true
+	case hit.Kind() == cache.Data:
+		return hit.Type() == wire.TypeDS
+	}
+	return link || hit.Security() == rrset.Unchecked || hit.ProofLen() > 0 && hit.ProofAt(0).Type == wire.TypeSOA
 }
 
 // take keeps what a flight brought. What a resolver that is forwarded to has left of

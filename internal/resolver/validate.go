@@ -44,7 +44,7 @@ func (l chainLinks) referred(ctx context.Context, zone dnsname.Name) (cache.Entr
 		}
 		if v := l.r.validator.Judge(ctx, l, event.Question{Name: zone, Type: wire.TypeDS}, list[i:i+1], l.f.work); v.Good == 1 && !v.Lapsed {
 			now, gen := l.r.clock.Now(), l.f.result.Since
-			l.r.cache.Put(now, &list[i])
+			l.r.cache.PutSince(now, gen, &list[i])
 			l.r.prove(now, gen, &list[i])
 			return list[i], true
 		}
@@ -66,9 +66,16 @@ func (r *Resolver) takes(s rrset.Security, raw bool) bool {
 }
 
 // storeBogus keeps what a flight brought that may not be believed, for those who
-// check themselves (RFC 4035 §3.2.2).
+// check themselves (RFC 4035 §3.2.2): who waits for the flight, and who comes soon.
 func (r *Resolver) storeBogus(now clock.Mono, f *flight) {
-	if len(f.bogus) > 0 && f.result.Failure != nil {
+	if f.result.Failure == nil {
+		f.bogus = nil
+	}
+	for i := range f.bogus {
+		r.cache.Date(now, &f.bogus[i])
+		f.bogus[i].Security = rrset.Bogus
+	}
+	if len(f.bogus) > 0 {
 		r.cache.PutBogus(now, cache.Question{Name: f.key.name, Type: f.key.typ}, f.bogus)
 	}
 }
@@ -81,9 +88,6 @@ func (t *trail) unchecked(now clock.Mono) (Hop, bool) {
 	entries, ok := t.r.cache.Bogus(now, t.question())
 	if !ok {
 		return Hop{}, false
-	}
-	for i := range entries {
-		t.r.cache.Date(now, &entries[i])
 	}
 	return t.among(entries)
 }

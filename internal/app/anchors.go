@@ -24,7 +24,8 @@ import (
 // 5011). One goroutine looks after all of them; the list itself never changes once
 // the app is built.
 type followed struct {
-	list []*following
+	list  []*following
+	again chan struct{} // of one slot, filled: look now, whenever it is due
 
 	mu sync.Mutex // guards what the list points to
 }
@@ -36,8 +37,8 @@ type following struct {
 	file    string // keeps what was learnt; "" for none
 	foreign bool   // what is in the file is not to be overwritten
 
-	looks, failures, unsaved uint64
-	failure                  string // of the last save, "" if it went well
+	looks, failures uint64
+	failure         string // of the last save, "" if it went well
 }
 
 // follows tells whether a configuration wants its trust anchors followed.
@@ -119,7 +120,6 @@ func (a *App) recall(f *following) {
 	}
 	if err != nil {
 		f.foreign = true
-		f.unsaved++
 		log.Warn("what was learnt of trust anchors was refused: those of the configuration count, and nothing is kept", "file", f.file, "cause", err.Error())
 		return
 	}
@@ -139,14 +139,17 @@ func (a *App) follow(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		now := false
 		select {
 		case <-ctx.Done():
 			return
+		case <-a.followed.again:
+			now = true
 		case <-timer.C:
 		}
 		nap := longestNap
 		for _, f := range a.followed.list {
-			if f.tracker.Wait(a.clock.Wall()) <= 0 {
+			if now || f.tracker.Wait(a.clock.Wall()) <= 0 {
 				a.look(ctx, f)
 			}
 			nap = min(nap, f.tracker.Wait(a.clock.Wall()))
@@ -238,7 +241,6 @@ func (a *App) saveKeys(f *following) {
 	was := f.failure
 	f.failure = ""
 	if err != nil {
-		f.unsaved++
 		if f.failure = err.Error(); f.failure != was {
 			a.o.Log.Warn("what was learnt of trust anchors was not saved", "cause", f.failure, "advice", "a restart begins with what was saved last; it is tried again at the next look")
 		}

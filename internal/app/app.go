@@ -107,6 +107,7 @@ func New(o Options) (*App, error) {
 		a.clock = clock.New()
 	}
 	a.snapshots.flushed = make(chan struct{}, 1)
+	a.followed.again = make(chan struct{}, 1)
 	a.ntas.changed = make(chan struct{}, 1)
 	if err := a.build(); err != nil {
 		return nil, Mistake{err}
@@ -222,6 +223,7 @@ func (a *App) sweep(ctx context.Context) {
 		case <-timer.C:
 			a.cache.Sweep(a.clock.Now())
 			a.lookAtZones()
+			a.lookAtClock()
 			told.look(a)
 			timer.Reset(sweepInterval)
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	mathrand "math/rand/v2"
 	"net/netip"
+	"runtime"
 
 	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
@@ -58,7 +59,8 @@ func (a *App) build() error {
 	}
 	a.watch = anchor.NewWatch(seed)
 	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.watchZones, a.o.Events)
-	a.events, a.validator = events, a.validation(events)
+	a.validator = a.validation(events)
+	a.events = events
 	a.snapshots.said = statementsOf(a.o.Config, hints)
 	a.snapshots.said.added = a.addedNegatives
 	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
@@ -185,6 +187,8 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 	}
 	if a.validator != nil {
 		o.Validator, o.Work = a.validator, validationWork
+		a.counts.work.Slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) // of heavy validations; the rest is for others
+		o.Work.Work = &a.counts.work
 		if c.DNSSEC.Sentinel {
 			o.RootTags = a.rootTags
 		}

@@ -25,6 +25,7 @@ func gathered(t *testing.T) []control.Metric {
 	a.counts.hear(event.Exchanged{})
 	a.counts.hear(event.BudgetHit{Bound: "depth"})
 	a.counts.hear(event.Priming{Failure: &ede.Error{}})
+	a.counts.hear(event.Judged{Bogus: true, Failure: &ede.Error{Code: ede.SignatureExpired}})
 	var list []control.Metric
 	a.gather(func(m control.Metric) { list = append(list, m) })
 	return list

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lastgood/internal/dnssec"
 	"lastgood/internal/event"
 )
 
@@ -28,6 +29,9 @@ type eventCounts struct {
 	rechecks  [outcomes]atomic.Uint64
 	returns   atomic.Uint64 // of zones, by a recheck
 	panics    atomic.Uint64
+	bogus     [64]atomic.Uint64 // answers, by extended error
+	work      dnssec.Work       // of validation
+	suspicion suspicion
 
 	mu     sync.Mutex
 	bounds map[string]uint64 // work bounds hit, by name: as many as there are limits
@@ -58,6 +62,12 @@ func (c *eventCounts) hear(e event.Event) {
 		if e.Recovered {
 			c.returns.Add(1)
 		}
+	case event.Judged:
+		if e.Bogus && e.Failure != nil {
+			c.bogus[int(e.Failure.Code)%len(c.bogus)].Add(1)
+		}
+	case event.ClockSuspect:
+		c.suspicion.raise(&e)
 	case event.BudgetHit:
 		c.mu.Lock()
 		defer c.mu.Unlock()

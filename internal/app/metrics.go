@@ -36,6 +36,8 @@ func (a *App) gather(emit func(control.Metric)) {
 	g.servers(a.infra.Stats())
 	a.gatherNegatives(g)
 	a.gatherIncidents(g)
+	a.gatherValidation(g)
+	a.gatherAnchors(g)
 	a.gatherControl(g)
 	a.gatherRoot(g)
 }

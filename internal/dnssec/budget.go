@@ -24,19 +24,19 @@ type Work struct {
 	Signatures, Hashes   atomic.Uint64
 	NoSignatures, NoHash atomic.Uint64 // refused, because a budget was used up
 
-	// Slots has room for so many verifications and hashes at once of questions that
-	// take more of them than questions do, or took some in vain: somebody may be at
-	// work to keep the machine from answering others. nil: no bound. It is made before
-	// the first use.
+	// Slots has room for so many verifications and hashes at once that are slow, or of
+	// questions that take more of them than questions do, or took some in vain: somebody
+	// may be at work to keep the machine from answering others. nil: no bound. It is
+	// made before the first use.
 	Slots   chan struct{}
 	waiting atomic.Int32
 }
 
-// What questions take is less than this, except at their first question about a deep
-// zone; so much of each is not held up.
+// What questions take is less than this, and not held up: verifications, and names
+// hashed times how often each is.
 const (
 	usualSignatures = 24
-	usualHashes     = 48
+	usualHashing    = 500
 )
 
 // mostWaiting bounds those that wait for a slot: a second of work.
@@ -61,6 +61,7 @@ type Budget struct {
 	signatures atomic.Int32
 	hashes     atomic.Int32
 	vain       atomic.Int32
+	hashing    atomic.Int32 // names hashed times how often
 }
 
 // NewBudget gives a whole one.
@@ -77,11 +78,11 @@ func (b *Budget) Spent() (signatures, hashes int) {
 }
 
 // signature takes one verification; held: it has a slot, which is to be left.
-func (b *Budget) signature() (held, ok bool) {
+func (b *Budget) signature(slow bool) (held, ok bool) {
 	vain := int(b.vain.Load())
 	left := int(b.signatures.Add(-1))
 	if ok = left >= 0 && (b.limits.Vain == 0 || vain < b.limits.Vain); ok {
-		held, ok = b.heavy(vain > 0 || b.limits.Signatures-left > usualSignatures)
+		held, ok = b.heavy(slow || vain > 0 || b.limits.Signatures-left > usualSignatures)
 	}
 	if w := b.limits.Work; w != nil {
 		count(ok, &w.Signatures, &w.NoSignatures)
@@ -89,11 +90,11 @@ func (b *Budget) signature() (held, ok bool) {
 	return held, ok
 }
 
-// hash takes one hash, likewise.
-func (b *Budget) hash() (held, ok bool) {
+// hash takes the hashing of one name, likewise.
+func (b *Budget) hash(iterations uint16) (held, ok bool) {
 	left := int(b.hashes.Add(-1))
 	if ok = left >= 0; ok {
-		held, ok = b.heavy(b.limits.Hashes-left > usualHashes)
+		held, ok = b.heavy(b.hashing.Add(1+int32(iterations)) > usualHashing)
 	}
 	if w := b.limits.Work; w != nil {
 		count(ok, &w.Hashes, &w.NoHash)

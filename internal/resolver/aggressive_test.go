@@ -95,6 +95,12 @@ func TestSynthesisAndWhatIsThere(t *testing.T) {
 		w.cache.FlushNegative(w.clock.Now())
 		w.expectMade("b.z.", wire.TypeA, wire.RcodeNXDomain, false)
 		time.Sleep(time.Second)
+		w.cache.Put(w.clock.Now(), secureAddress("d.z.", 60))
+		time.Sleep(time.Minute)
+		w.expectMade("d.z.", wire.TypeTXT, wire.RcodeNXDomain, false) // nor does it deny another type
+		w.cache.Flush(name("d.z."), wire.TypeNone)
+		w.expectMade("b.z.", wire.TypeTXT, wire.RcodeNXDomain, false)
+		time.Sleep(time.Second)
 		w.cache.Put(w.clock.Now(), secureAddress("c.z.", 60))
 		time.Sleep(time.Minute)
 		w.expectMade("c.z.", wire.TypeA, wire.RcodeNXDomain, false) // the proof is older than what has expired
@@ -179,8 +185,11 @@ func TestSynthesisOfWildcardsIsKept(t *testing.T) {
 		w.expectMade("c.z.", wire.TypeA, wire.RcodeNXDomain, true)
 		var rd cache.Reader
 		hit, ok := w.cache.Lookup(&rd, began, name("y.w.z."), wire.TypeA)
-		if !ok || hit.Expiry() != began.Add(200*time.Second) || hit.Stored() != began.Add(-100*time.Second) || hit.ProofLen() != 1 || hit.Security() != rrset.Secure {
-			t.Errorf("kept: %v, %+v", ok, hit.Entry())
+		if !ok {
+			t.Fatal("the wildcard's answer is not kept")
+		}
+		if hit.Expiry() != began.Add(200*time.Second) || hit.Stored() != began.Add(-100*time.Second) || hit.ProofLen() != 1 || hit.Security() != rrset.Secure {
+			t.Errorf("kept: %+v", hit.Entry())
 		}
 		if _, ok := w.cache.Lookup(&rd, began, name("c.z."), wire.TypeA); ok {
 			t.Error("a denial is kept")

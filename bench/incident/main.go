@@ -180,7 +180,7 @@ func pass(ctx context.Context, o *options, w *world, nsd *exec.Cmd, clients []*c
 	until(anchor)
 	for _, c := range clients {
 		if c.nta {
-			_, err := w.run(ctx, o.lastgood, "nta", "add", "tld.", "--control", fmt.Sprintf("127.0.0.1:%d", c.port+1000), "--for", "1h", "--force", "--reason", "signed with an unpublished key")
+			_, err := w.run(ctx, o.lastgood, "nta", "add", "tld.", "--control", fmt.Sprintf("127.0.0.1:%d", c.port+1000), "--for", ((mends-anchor)/time.Duration(o.pace) + 2*time.Second).Round(time.Second).String(), "--force", "--reason", "signed with an unpublished key")
 			if err != nil {
 				return nil, err
 			}

@@ -154,6 +154,7 @@ func (s *story) tell(ctx context.Context, a *app.App, q resolver.Query) message 
 	start := time.Now()
 	q.Arrival = a.Clock().Now()
 	answer := a.Resolver().Resolve(ctx, q)
+	s.trust(a.Resolver().Trust(ctx, &q, answer))
 	var b wire.Builder
 	b.Reset(nil, wire.MaxMessage, wire.Header{Response: true, RD: q.RD, RA: true})
 	b.Question(q.Name, q.Type, wire.ClassIN)

@@ -9,12 +9,14 @@ import (
 
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
+	"lastgood/internal/resolver"
+	"lastgood/internal/wire"
 )
 
 // step is one event of a resolution in JSON.
 type step struct {
 	Flight    uint64   `json:"flight"`
-	What      string   `json:"what"` // resolve, ask, done, note
+	What      string   `json:"what"` // resolve, ask, done, note, judged, trust, ticket
 	Name      string   `json:"name,omitempty"`
 	Type      string   `json:"type,omitempty"`
 	Zone      string   `json:"zone,omitempty"`
@@ -73,9 +75,51 @@ func (s *story) hear(e event.Event) {
 		s.note(0, fmt.Sprintf("%s from now on: %s (%s)", e.Server, e.What, e.Why))
 	case event.BudgetHit:
 		s.note(e.Flight, "work bound hit: limits."+e.Bound)
+	case event.Judged:
+		s.judged(e)
 	case event.CutHealth:
 		if e.Failing {
 			s.note(0, "zone "+e.Cut.String()+" began to fail")
+		}
+	}
+}
+
+// judged tells what validation made of an answer.
+func (s *story) judged(e event.Judged) {
+	st := step{Flight: uint64(e.Flight), What: "judged", Name: e.Question.Name.String(), Type: e.Question.Type.String(), Outcome: "insecure"}
+	switch {
+	case e.Failure != nil && e.Bogus:
+		st.Outcome, st.Text = "bogus", e.Failure.Error()
+	case e.Failure != nil:
+		st.Outcome, st.Text = "indeterminate", e.Failure.Error()
+	case e.Secure:
+		st.Outcome = "secure"
+	}
+	if e.Zone != "" {
+		st.Zone = e.Zone.String()
+	}
+	s.told = append(s.told, st)
+	text := st.Outcome
+	if st.Text != "" {
+		text += ": " + st.Text
+	}
+	s.line(e.Flight, "      it is %s", text)
+}
+
+// trust tells of chains of trust, link by link, and what is wrong with them.
+func (s *story) trust(list []resolver.Trust) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range list {
+		t := &list[i]
+		s.line(0, "chain of trust of %s %s:", t.Question.Name, t.Question.Type)
+		for _, l := range t.Links {
+			s.told = append(s.told, step{What: "trust", Name: t.Question.Name.String(), Type: t.Question.Type.String(), Zone: l.Zone.String(), Outcome: l.State, Text: l.Text})
+			s.line(0, "      %s %s: %s", l.Zone, l.State, l.Text)
+		}
+		if t.Sentence != "" {
+			s.told = append(s.told, step{What: "ticket", Text: t.Sentence})
+			s.line(0, "for a ticket: %s", t.Sentence)
 		}
 	}
 }
@@ -95,7 +139,11 @@ func (s *story) started(e event.FlightStarted) {
 	s.told = append(s.told, step{Flight: uint64(e.Flight), What: "resolve", Name: e.Question.Name.String(), Type: e.Question.Type.String()})
 	if e.Parent != 0 {
 		s.depth[e.Flight] = s.depth[e.Parent] + 1
-		s.line(e.Flight, "to go on, the address of a name server: %s %s", e.Question.Name, e.Question.Type)
+		what := "the address of a name server"
+		if t := e.Question.Type; t == wire.TypeDS || t == wire.TypeDNSKEY {
+			what = "a link of the chain of trust"
+		}
+		s.line(e.Flight, "to go on, %s: %s %s", what, e.Question.Name, e.Question.Type)
 		return
 	}
 	s.line(e.Flight, "resolve %s %s", e.Question.Name, e.Question.Type)

@@ -24,6 +24,8 @@ type Validator interface {
 	// Against gives the negative trust anchor that keeps it from being validated, nil
 	// for none. It allocates nothing.
 	Against(name dnsname.Name, t wire.Type) *anchor.Against
+	// Explain tells of the chain of trust of an entry, link by link.
+	Explain(ctx context.Context, f validator.Fetcher, e *cache.Entry, b *dnssec.Budget) []validator.Link
 	// Regardless judges as if there were no negative trust anchors.
 	Regardless() *validator.Validator
 }

@@ -142,6 +142,19 @@ func (r *Resolver) sound(now clock.Mono, zone dnsname.Name) {
 	}
 }
 
+// tellBogus tells that a client gets nothing because of what does not validate.
+func (r *Resolver) tellBogus(q *Query, a *Answer) {
+	if r.validator == nil || len(a.Chain) > 0 {
+		return
+	}
+	for _, e := range a.Errors {
+		if e.Code.FailsValidation() {
+			r.events.Emit(event.Failed{At: r.clock.Now(), Question: event.Question{Name: q.Name, Type: q.Type}, Cause: e})
+			return
+		}
+	}
+}
+
 // judged tells what became of a flight's answer in the end.
 func (r *Resolver) judged(f *flight) {
 	v := &f.verdict

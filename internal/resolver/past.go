@@ -17,6 +17,7 @@ import (
 type past struct {
 	hops    int
 	expiry  clock.Mono // of the hop that expired first
+	until   clock.Mono // when the first may not be served any more
 	why     event.StaleReason
 	cause   *ede.Error    // the first that is known
 	timeout time.Duration // that the client waited for, when that is why
@@ -31,6 +32,9 @@ type past struct {
 func (p *past) add(a *attempt, at clock.Mono) {
 	if p.hops++; p.hops == 1 || a.old.Entry.Expiry < p.expiry {
 		p.expiry = a.old.Entry.Expiry
+	}
+	if until := a.policy.Served(a.old.Entry.StaleUntil, &a.Attempt); p.hops == 1 || until < p.until {
+		p.until = until
 	}
 	why := a.why()
 	if p.hops == 1 || p.cause == nil && a.cause != nil {
@@ -66,6 +70,7 @@ func (t *trail) tellStale(a *Answer) *Answer {
 	t.r.events.Emit(event.StaleServed{
 		At: a.At, Question: event.Question{Name: t.q.Name, Type: t.q.Type},
 		Negative: a.negative(), Age: age, Waited: waited, Why: t.past.why, Cause: t.past.cause,
+		Until: t.past.until,
 	})
 	return a
 }

@@ -232,6 +232,7 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	}}
 	a := r.told(&q, t.walk(ctx))
 	r.stats.answered(a)
+	r.tellBogus(&q, a)
 	return a
 }
 

@@ -105,7 +105,7 @@ func TestStaleAfterTheClientTimeout(t *testing.T) {
 			t.Errorf("stale %v, %v", a.Stale, a.Errors)
 		}
 		want := event.StaleServed{At: a.At, Question: event.Question{Name: name("www.example."), Type: wire.TypeA},
-			Age: 60*time.Second + 500*ms, Waited: 500 * ms, Why: event.StaleTimeout}
+			Age: 60*time.Second + 500*ms, Waited: 500 * ms, Until: a.Chain[0].Entry.StaleUntil, Why: event.StaleTimeout}
 		if len(told) != 1 || told[0] != want {
 			t.Errorf("told of %+v, want %+v", told, want)
 		}

@@ -99,7 +99,7 @@ func TestSynthesisAndWhatIsThere(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.expectMade("d.z.", wire.TypeTXT, wire.RcodeNXDomain, false) // nor does it deny another type
 		w.cache.Flush(name("d.z."), wire.TypeNone)
-		w.expectMade("b.z.", wire.TypeTXT, wire.RcodeNXDomain, false)
+		w.expectMade("bb.z.", wire.TypeTXT, wire.RcodeNXDomain, false)
 		time.Sleep(time.Second)
 		w.cache.Put(w.clock.Now(), secureAddress("c.z.", 60))
 		time.Sleep(time.Minute)

@@ -164,7 +164,7 @@ func (a *App) follow(ctx context.Context) {
 // look asks for the keys of a zone, and takes what it sees into account.
 func (a *App) look(ctx context.Context, f *following) {
 	zone := f.given.Zone
-	policy := validationPolicy()
+	policy := a.validationPolicy()
 	var seen *anchor.Sighting
 	err := a.resolver.Latest(ctx, event.Question{Name: zone, Type: wire.TypeDNSKEY}, func(e *cache.Entry) bool {
 		s := anchor.Sight(&e.Set, a.clock.Wall(), &policy)

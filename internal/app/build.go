@@ -61,6 +61,7 @@ func (a *App) build() error {
 	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.watchZones, a.o.Events)
 	a.validator = a.validation(events)
 	a.events = events
+	a.counts.work.Slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) // of heavy validations; the rest is for others
 	a.snapshots.said = statementsOf(a.o.Config, hints)
 	a.snapshots.said.added = a.addedNegatives
 	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
@@ -187,13 +188,12 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 	}
 	if a.validator != nil {
 		o.Validator, o.Work = a.validator, validationWork
-		a.counts.work.Slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) // of heavy validations; the rest is for others
 		o.Work.Work = &a.counts.work
 		if c.DNSSEC.Sentinel {
 			o.RootTags = a.rootTags
 		}
 		if a.o.Config.DNSSEC.AggressiveNSEC {
-			policy := validationPolicy()
+			policy := a.validationPolicy()
 			o.Aggressive = &policy
 		}
 	}

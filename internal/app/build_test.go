@@ -19,13 +19,14 @@ func (a *App) wiring(c *config.Config) string {
 	lapsed := walk.AnswerTTL("\x01y\x00")
 	walk.Rand, walk.Allowed, walk.AnswerTTL = nil, nil, nil
 	client := a.resolverOptions(nil, nil)
-	client.Panicked = nil
+	synthesises, sentinel := client.Aggressive != nil, client.RootTags != nil
+	client.Panicked, client.Aggressive, client.RootTags, client.Work.Work = nil, nil, nil, nil
 	stored := cacheOptions(c, a.stale, 1)
 	policies := fmt.Sprintf("%+v %+v %+v %+v", *stored.Stale.For("\x01x\x00"), *stored.Stale.For("\x01y\x00"),
 		*client.Stale.For("\x01x\x00"), *client.Stale.For("\x01y\x00"))
 	stored.Stale, client.Stale = nil, nil // pointers, of which no two are alike
-	return fmt.Sprintf("%s\n%+v\n%+v\n%+v\n%+v %v %d\n%+v\n%+v",
-		policies, stored, known, a.upstreamOptions(nil), walk, allowed, lapsed, client, a.listenerOptions(nil))
+	return fmt.Sprintf("%v %v %+v %s\n%+v\n%+v\n%+v\n%+v %v %d\n%+v\n%+v",
+		synthesises, sentinel, a.validationPolicy(), policies, stored, known, a.upstreamOptions(nil), walk, allowed, lapsed, client, a.listenerOptions(nil))
 }
 
 // Every key that is not about files, the log or the control address (which the
@@ -56,6 +57,7 @@ func TestKeysReachTheirParts(t *testing.T) {
 		`stale: {max-stale: 2d}`, `stale: {max-stale-negative: 1m}`, `stale: {answer-ttl: 1s}`, `stale: {failure-recheck: 1m}`,
 		`stale: {positive-only: true}`, `stale: {on-refused: refuse}`,
 		`stale: {client-timeout: 1s}`, `stale: {never-for: [x.]}`, `stale: {zones: [{zone: x., answer-ttl: 1s}]}`,
+		`dnssec: {aggressive-nsec: false}`, `dnssec: {sentinel: false}`, `dnssec: {sha1: false}`,
 		`forward: [{zone: x., to: ["192.0.2.1"]}]`, `stub: [{zone: x., servers: ["192.0.2.1"]}]`,
 	} {
 		c, err := config.Parse("test", []byte(text))

@@ -24,8 +24,8 @@ const (
 var validationWork = dnssec.Limits{Signatures: 64, PerSet: 8, Vain: 16, PerTag: 4, Keys: 32, Hashes: 256} // constant in effect
 
 // validationPolicy is what is verified, and what is insecure.
-func validationPolicy() dnssec.Policy {
-	return dnssec.Policy{SHA1: true, Iterations: iterationsInsecure, Refused: iterationsRefused}
+func (a *App) validationPolicy() dnssec.Policy {
+	return dnssec.Policy{SHA1: a.o.Config.DNSSEC.SHA1, Iterations: iterationsInsecure, Refused: iterationsRefused}
 }
 
 // buildTrust makes what names stand on: there are anchors where nothing is validated
@@ -60,7 +60,7 @@ func (a *App) validation(events event.Sink) *validator.Validator {
 		return nil
 	}
 	return validator.New(validator.Options{
-		Grounds: a.anchors, Clock: a.clock, Pinned: c.ValidationTime, Events: events, Policy: validationPolicy(),
+		Grounds: a.anchors, Clock: a.clock, Pinned: c.ValidationTime, Events: events, Policy: a.validationPolicy(),
 	})
 }
 

@@ -264,6 +264,12 @@ var tableDNSSEC = []Option{
 		field: in(func(c *Config) *bool { return &c.DNSSEC.Sentinel }),
 	},
 	{
+		Key: "dnssec.sha1", Default: `true`,
+		RFC:   "RFC 8624, RFC 9905",
+		Help:  "Whether signatures and DS records with SHA-1 are validated (algorithms 5 and 7, digest 1). Zones that have no others are insecure without.",
+		field: in(func(c *Config) *bool { return &c.DNSSEC.SHA1 }),
+	},
+	{
 		Key: "dnssec.insecure", Default: `[]`,
 		Help:     "Zones that are never validated: private ones. A broken public zone wants a negative trust anchor, which expires.",
 		Examples: []string{`["corp.example."]`},

@@ -135,18 +135,18 @@ func TestSynthesisHashes(t *testing.T) {
 	for i := range 20 {
 		deep, _ = deep.Prepend(fmt.Sprint("n", i))
 	}
-	limits := ample
-	limits.Hashes = 8
 	for _, tc := range []struct {
 		name       dnsname.Name
 		iterations uint16
-		hashes     int
+		allowed    int
 		says       Synthesis
 	}{
-		{dnsname.MustParse("nowhere.z.example."), 51, 0, NothingSaid},
-		{dnsname.MustParse("nowhere.z.example."), 50, 3, NoSuchName},
-		{deep, 0, 8, NothingSaid},
+		{dnsname.MustParse("nowhere.z.example."), 51, 1000, NothingSaid},
+		{dnsname.MustParse("nowhere.z.example."), 50, 1000, NoSuchName},
+		{deep, 0, 1000, NoSuchName}, {deep, 0, 8, NothingSaid},
 	} {
+		limits := ample
+		limits.Hashes = tc.allowed
 		chain := m.nsec3s(tc.iterations, nil, false)
 		byName, byHash := finder(m.zone, chain)
 		b := NewBudget(limits)
@@ -154,7 +154,8 @@ func TestSynthesisHashes(t *testing.T) {
 		d.Like(&chain[0], b)
 		d.Gather(tc.name, byName, byHash)
 		says, _ := d.Synthesise(tc.name, wire.TypeA)
-		if _, hashes := b.Spent(); says != tc.says || hashes != tc.hashes {
+		_, hashes := b.Spent()
+		if says != tc.says || hashes > tc.allowed || (hashes == 0) != (tc.iterations > lenient.Iterations) {
 			t.Errorf("%s, %d iterations: %d after %d hashes", tc.name, tc.iterations, says, hashes)
 		}
 	}

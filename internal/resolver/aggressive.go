@@ -19,9 +19,10 @@ import (
 // for, is answered from them. Only what is fresh is used, and what the cache has of
 // the name itself counts before it.
 
-// synthesisHashes bounds the names that are hashed for one hop: as many as a name of
-// a dozen labels takes. Who asks for deeper ones asks the zone.
-const synthesisHashes = 16
+// synthesisHashes bounds the names that are hashed for one hop, as dnssec.Limits
+// counts: a name of three labels below the zone, with the most iterations that are
+// computed, or one of a dozen with few. Who asks for deeper ones asks the zone.
+const synthesisHashes = 32
 
 // synthesis is one look at what is proven of a trail's present name.
 type synthesis struct {

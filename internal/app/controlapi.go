@@ -120,6 +120,9 @@ func (c controlAPI) Explain(name dnsname.Name, t wire.Type) control.Explanation 
 		}
 		if h.State != "absent" {
 			hop.Kind = kindNames[h.Kind]
+			if h.State != "local" {
+				hop.Security = h.Security.String()
+			}
 		}
 		if h.Target != "" {
 			hop.Target = h.Target.String()

@@ -139,7 +139,11 @@ func printLookup(w io.Writer, l *control.Lookup) {
 		case "nxdomain":
 			what = "NXDOMAIN"
 		}
-		fmt.Fprintf(w, ";;   %s %s is %s: %s", show(h.Name), what, show(h.State), show(h.Decision))
+		state := show(h.State)
+		if h.Security != "" && h.Security != "unchecked" {
+			state += " and " + show(h.Security)
+		}
+		fmt.Fprintf(w, ";;   %s %s is %s: %s", show(h.Name), what, state, show(h.Decision))
 		if len(notes) > 0 {
 			fmt.Fprintf(w, " (%s)", strings.Join(notes, "; "))
 		}

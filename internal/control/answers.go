@@ -55,13 +55,14 @@ type Explanation struct {
 // Hop is one name of a chain of aliases.
 type Hop struct {
 	Name     string `json:"name"`
-	Type     string `json:"type"`             // what speaks for the name: CNAME and DNAME lead on
-	Kind     string `json:"kind,omitempty"`   // of that: data, nodata, nxdomain; none when it is absent
-	State    string `json:"state"`            // fresh, stale, absent, local
-	Decision string `json:"decision"`         // serve, serve stale, wait, fail
-	TTL      uint32 `json:"ttl"`              // that the client would see, 0 when it would not see the hop yet
-	Refresh  bool   `json:"refresh"`          // something better is asked for, behind the answer
-	Target   string `json:"target,omitempty"` // where the alias leads
+	Type     string `json:"type"`               // what speaks for the name: CNAME and DNAME lead on
+	Kind     string `json:"kind,omitempty"`     // of that: data, nodata, nxdomain; none when it is absent
+	Security string `json:"security,omitempty"` // what validation made of that: as of an entry; none when it is absent or local
+	State    string `json:"state"`              // fresh, stale, absent, local
+	Decision string `json:"decision"`           // serve, serve stale, wait, fail
+	TTL      uint32 `json:"ttl"`                // that the client would see, 0 when it would not see the hop yet
+	Refresh  bool   `json:"refresh"`            // something better is asked for, behind the answer
+	Target   string `json:"target,omitempty"`   // where the alias leads
 	Why      string `json:"why"`
 }
 

@@ -3,10 +3,12 @@ package resolver
 import (
 	"time"
 
+	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
+	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -34,6 +36,9 @@ type ExplainedHop struct {
 	TTL     uint32 // that the client would see, once it sees the hop
 	Refresh bool   // something better is asked for behind the answer
 	Why     string
+	// Security is what validation made of what speaks for the name: of what is served
+	// past its TTL what it made of that then. Unchecked where nothing is validated.
+	Security rrset.Security
 }
 
 // explainer goes the trail's way and leaves it as it is: it reads what the
@@ -66,7 +71,7 @@ func (e *explainer) hop() bool {
 	h, state := t.known(e.now)
 	out := ExplainedHop{Name: t.name, Type: t.q.Type, Target: h.Target, State: "absent"}
 	if state != stale.Gone {
-		out.State, out.Kind = state.String(), h.Entry.Kind
+		out.State, out.Kind, out.Security = state.String(), h.Entry.Kind, h.Entry.Security
 		if h.Entry.Kind != cache.NXDomain { // which is said of all types
 			out.Type = h.Entry.Type
 		}
@@ -168,6 +173,20 @@ func (e *explainer) resolved(out ExplainedHop) bool {
 	return false
 }
 
+// negative is a negative trust anchor that keeps some of the chain from being
+// validated, nil for none.
+func (e *explainer) negative() *anchor.Against {
+	if e.t.r.validator == nil {
+		return nil
+	}
+	for i := range e.x.Hops {
+		if nta := e.t.r.validator.Against(e.x.Hops[i].Name, e.x.Hops[i].Type); nta != nil && e.x.Hops[i].State != "local" {
+			return nta
+		}
+	}
+	return nil
+}
+
 // finish sums up a chain that is known to its end.
 func (e *explainer) finish(last Hop) {
 	t := &e.t
@@ -188,6 +207,9 @@ func (e *explainer) finish(last Hop) {
 		e.x.Outcome, e.x.Why = "local", "from the configuration, or a special name"
 	default:
 		e.x.Outcome, e.x.Why = "fresh", "all of it is cached and its TTL has not elapsed"
+	}
+	if nta := e.negative(); nta != nil {
+		e.x.Why += "; " + against(nta).Text
 	}
 	if t.hides(t.chain) {
 		e.x.Why += "; private addresses are removed"

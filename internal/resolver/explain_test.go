@@ -11,6 +11,7 @@ import (
 	"lastgood/internal/ede"
 	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
+	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
@@ -33,6 +34,15 @@ func situations() map[string]explained {
 		r.put(of("example.", address("www.example.", 20, 1)))
 		time.Sleep(time.Hour)
 	}
+	signed := func(r *Resolver, valid time.Duration) {
+		e := of("example.", address("www.example.", 20, 1))
+		e.Security, e.Valid = rrset.Secure, r.clock.Wall().Add(valid)
+		r.put(e)
+		time.Sleep(time.Hour)
+	}
+	bogus := func(r *Resolver) {
+		r.cache.Fail(r.clock.Now(), cache.Question{Name: name("www.example."), Type: wire.TypeA}, &ede.Error{Code: ede.SignatureExpired, Text: "expired"}, false)
+	}
 	return map[string]explained{
 		"fresh": {outcome: "fresh", hops: "fresh serve", before: func(r *Resolver, _ *scripted) {
 			r.put(address("www.example.", 300, 1))
@@ -49,6 +59,14 @@ func situations() map[string]explained {
 			old(r)
 			r.cache.Fail(r.clock.Now(), cache.Question{Name: name("www.example."), Type: wire.TypeA}, &ede.Error{Text: "SERVFAIL"}, false)
 		}},
+		"bogus, signatures in date": {outcome: "stale", hops: "stale serve stale", before: func(r *Resolver, _ *scripted) { signed(r, 2*time.Hour); bogus(r) }},
+		"bogus, signatures expired": {outcome: "failure", hops: "stale fail", before: func(r *Resolver, _ *scripted) { signed(r, time.Minute); bogus(r) }},
+		"bogus, signatures expired, max-stale": {outcome: "stale", hops: "stale serve stale", policy: func(p *stale.Policy) { p.OnBogus = stale.BogusMaxStale },
+			before: func(r *Resolver, _ *scripted) { signed(r, time.Minute); bogus(r) }},
+		"bogus, never": {outcome: "failure", hops: "stale fail", policy: func(p *stale.Policy) { p.OnBogus = stale.BogusNever },
+			before: func(r *Resolver, _ *scripted) { signed(r, 2*time.Hour); bogus(r) }},
+		"bogus a while ago, never": {outcome: "resolve", wait: 10 * time.Second, hops: "stale wait", policy: func(p *stale.Policy) { p.OnBogus = stale.BogusNever },
+			before: func(r *Resolver, _ *scripted) { signed(r, 2*time.Hour); bogus(r); time.Sleep(2 * time.Second) }},
 		"gone": {outcome: "resolve", wait: 10 * time.Second, hops: "absent wait", before: func(r *Resolver, _ *scripted) { old(r); time.Sleep(25 * time.Hour) }},
 		"absent, failed before": {outcome: "failure", hops: "absent fail", before: func(r *Resolver, _ *scripted) {
 			r.cache.Fail(r.clock.Now(), cache.Question{Name: name("www.example."), Type: wire.TypeA}, &ede.Error{Text: "SERVFAIL"}, false)

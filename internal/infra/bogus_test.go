@@ -162,3 +162,24 @@ func TestSoundBelow(t *testing.T) {
 		t.Error("its other failure is forgotten too")
 	}
 }
+
+// What a cut fails for outlives a restart, and is ended by the same.
+func TestBogusOutlivesARestart(t *testing.T) {
+	before, now := fresh(Options{}), sec
+	cause := &ede.Error{Code: ede.SignatureExpired, ID: "TEST", Text: "expired", Zone: string(zone)}
+	for _, label := range []string{"a", "b", "c"} {
+		before.NameBogus(now, zone, host(label), cause)
+	}
+	i := fresh(Options{})
+	i.Restore(before.Memory())
+	i.Useful(now, zone, addr(0))
+	if f, failing := i.CutFailing(now, zone); !failing || *f.Cause != *cause {
+		t.Fatalf("%+v, %v", f, failing)
+	}
+	if !i.CutSound(now, zone) {
+		t.Error("a good answer does not end it")
+	}
+	if _, failing := i.CutFailing(now, zone); failing {
+		t.Error("it fails still")
+	}
+}

@@ -188,6 +188,9 @@ func (i *Infra) Restore(list []CutMemory) {
 			c := i.cut(m.Cut)
 			cause := m.Cause
 			c.failing, c.mute, c.refused, c.cause, c.since, c.gap = true, m.Silent, m.Refused, &cause, m.Since, backoffFirst
+			if c.unsound = !m.Silent && cause.Code.FailsValidation(); c.unsound { // no reply ends it, as before
+				cause.Zone, c.bogusBy = string(m.Cut), &cause
+			}
 		}
 		if _, known := i.speeds.peek(m.Cut); len(m.Samples) > 0 && !known {
 			s := new(speed)

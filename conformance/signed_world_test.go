@@ -157,15 +157,15 @@ func (w *signedWorld) addMatrix() {
 				if alg == "ED448" { // none of the standard library's
 					z.want, z.ede = insecure, dns.ExtendedErrorCodeUnsupportedDNSKEYAlgorithm
 				}
-				w.plain("ins."+z.name, z.servers)
+				w.plain("ins."+z.name, z.servers).ede = z.ede // it is insecure by what is above
 				i++
 			}
 		}
 	}
 }
 
-func (w *signedWorld) plain(name string, servers []string) {
-	w.add(&signedZone{name: name, kind: "unsigned", records: leaf(), servers: servers, want: insecure})
+func (w *signedWorld) plain(name string, servers []string) *signedZone {
+	return w.add(&signedZone{name: name, kind: "unsigned", records: leaf(), servers: servers, want: insecure})
 }
 
 // addInsecure adds zones that no chain leads to.

@@ -19,6 +19,7 @@ const (
 	mostBogusBytes = 256 << 10
 	mostBogusOne   = mostBogusBytes / 4
 	bogusFor       = time.Minute
+	bogusLeast     = time.Second // that a failure is remembered at least: what has TTL 0, too
 )
 
 // bogusTable keeps answers that failed validation, for those who ask with CD=1
@@ -48,8 +49,8 @@ func (t *bogusTable) init(tb *tombs) { t.tombs, t.byKey = tb, map[Question]*list
 
 // PutBogus keeps a copy of an answer that failed validation, in its order, in
 // place of what was kept for the question before; q.CD is not looked at. It is kept
-// as long as the shortest of its TTLs, a minute at most, which is then the TTL of
-// all, and all of it is Bogus, whatever a part was found to be. One that is larger
+// as long as the shortest of its TTLs, a second at least and a minute at most, which
+// is then the TTL of all, but for 0, and all of it is Bogus, whatever a part was found to be. One that is larger
 // than 64 KiB is not kept. All together take 256 KiB at most, beside Options.Size;
 // the one that was put first gives way.
 func (c *Cache) PutBogus(now clock.Mono, q Question, entries []Entry) {
@@ -63,7 +64,7 @@ func (c *Cache) PutBogus(now clock.Mono, q Question, entries []Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.remove(t.byKey[q])
-	if len(entries) == 0 || life <= 0 || cost > mostBogusOne {
+	if len(entries) == 0 || cost > mostBogusOne {
 		return
 	}
 	for t.bytes+cost > mostBogusBytes {
@@ -71,7 +72,7 @@ func (c *Cache) PutBogus(now clock.Mono, q Question, entries []Entry) {
 		t.dropped.Add(1)
 	}
 	q.Name = cloneName(q.Name)
-	b := &bogus{key: q, end: now.Add(life), gen: t.tombs.gen.Load(), cost: cost}
+	b := &bogus{key: q, end: now.Add(max(life, bogusLeast)), gen: t.tombs.gen.Load(), cost: cost}
 	for i := range entries {
 		b.entries = append(b.entries, bogusCopy(&entries[i], now, life))
 	}
@@ -113,7 +114,8 @@ func bogusCopy(e *Entry, now clock.Mono, life time.Duration) Entry {
 	}
 	b.Security, b.Valid = rrset.Bogus, time.Time{}
 	b.TTL = uint32(life / time.Second)
-	b.Stored, b.Expiry, b.StaleUntil = now, now.Add(life), now.Add(life)
+	end := now.Add(max(life, bogusLeast))
+	b.Stored, b.Expiry, b.StaleUntil = now, end, end
 	return b
 }
 

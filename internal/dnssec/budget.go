@@ -14,7 +14,7 @@ type Limits struct {
 	Vain       int // verified in vain, in all; 0: as many as there are
 	PerTag     int // keys of one tag and algorithm that are tried (RFC 4034 appendix B: tags are not unique)
 	Keys       int // of one zone that are read
-	Hashes     int // of names, for NSEC3
+	Hashes     int // of names, for NSEC3; with iterations one counts for one more for each ten of them
 
 	Work *Work // counts what is done in all, and bounds it; may be nil
 }
@@ -32,11 +32,10 @@ type Work struct {
 	waiting atomic.Int32
 }
 
-// What questions take is less than this, and not held up: verifications, and names
-// hashed times how often each is.
+// What questions take is less than this, and not held up.
 const (
 	usualSignatures = 24
-	usualHashing    = 500
+	usualHashes     = 32
 )
 
 // mostWaiting bounds those that wait for a slot: a second of work.
@@ -61,7 +60,6 @@ type Budget struct {
 	signatures atomic.Int32
 	hashes     atomic.Int32
 	vain       atomic.Int32
-	hashing    atomic.Int32 // names hashed times how often
 }
 
 // NewBudget gives a whole one.
@@ -72,7 +70,7 @@ func NewBudget(l Limits) *Budget {
 	return b
 }
 
-// Spent tells how many signatures were verified and names hashed.
+// Spent tells how many signatures were verified and names hashed, as they count.
 func (b *Budget) Spent() (signatures, hashes int) {
 	return b.limits.Signatures - max(0, int(b.signatures.Load())), b.limits.Hashes - max(0, int(b.hashes.Load()))
 }
@@ -92,9 +90,9 @@ func (b *Budget) signature(slow bool) (held, ok bool) {
 
 // hash takes the hashing of one name, likewise.
 func (b *Budget) hash(iterations uint16) (held, ok bool) {
-	left := int(b.hashes.Add(-1))
+	left := int(b.hashes.Add(-1 - int32(iterations)/10))
 	if ok = left >= 0; ok {
-		held, ok = b.heavy(b.hashing.Add(1+int32(iterations)) > usualHashing)
+		held, ok = b.heavy(b.limits.Hashes-left > usualHashes)
 	}
 	if w := b.limits.Work; w != nil {
 		count(ok, &w.Hashes, &w.NoHash)

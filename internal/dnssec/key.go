@@ -100,6 +100,18 @@ func (k *Key) Data() []byte { return k.rdata }
 // Usable tells whether signatures can be verified with it.
 func (k *Key) Usable() bool { return k.public != nil }
 
+// slow tells whether a signature takes far longer to verify with it than with the
+// keys that most zones have.
+func (k *Key) slow() bool {
+	p, ok := k.public.(*rsa.PublicKey)
+	return k.Algorithm == ECDSAP384 || ok && (p.N.BitLen() > usualRSA || p.E > usualExponent)
+}
+
+const (
+	usualRSA      = 2048
+	usualExponent = 1<<16 + 1
+)
+
 // Digest is what a DS record has of the key, nil for an unknown type (RFC 4034
 // §5.1.4).
 func (k *Key) Digest(owner dnsname.Name, d DigestType) []byte {

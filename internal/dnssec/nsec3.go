@@ -76,7 +76,7 @@ func (c *chain3) hash(name dnsname.Name) []byte {
 	if h, ok := c.hashed[name]; ok {
 		return h
 	}
-	held, ok := c.budget.hash()
+	held, ok := c.budget.hash(c.iterations)
 	if !ok {
 		c.short = true
 		return nil

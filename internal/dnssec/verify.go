@@ -113,7 +113,7 @@ func (s *signed) tryKeys(sig *Signature, labels int) (Verified, bool) {
 		}
 		held, ok := false, false
 		if tried++; tried <= v.Budget.limits.PerTag && s.vain > 0 {
-			held, ok = v.Budget.signature()
+			held, ok = v.Budget.signature(k.slow())
 		}
 		if !ok {
 			s.err, s.closest = TooMuch(fmt.Sprintf("signatures of %s %s by keys %d of %s", set.Name, set.Type, sig.Tag, v.Zone)), gaveUp

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/wire"
 )
 
 // TestSlots: a question whose signatures are wrong, or many, waits for a slot; others
@@ -56,6 +58,63 @@ func TestSlots(t *testing.T) {
 		if n := limits.Work.waiting.Load(); n != 0 || len(limits.Work.Slots) != 0 {
 			t.Errorf("%d wait, %d slots are taken", n, len(limits.Work.Slots))
 		}
+	})
+}
+
+// TestSlow: what takes long waits for a slot at once.
+func TestSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := ample
+		limits.Work = &Work{Slots: make(chan struct{}, 1)}
+		limits.Work.Slots <- struct{}{}
+		var wait sync.WaitGroup
+		for _, kind := range []struct {
+			a    Algorithm
+			bits int
+			n    int32 // that wait
+		}{{ECDSAP256, 256, 0}, {RSASHA256, 2048, 0}, {ECDSAP384, 384, 1}, {RSASHA256, 2304, 2}} {
+			p := newPair(t, "example.", kind.a, kind.bits)
+			s, list := setOf(t, "www.example. 300 IN A 192.0.2.1")
+			p.sign(t, s, list, nil)
+			v := verifier("example.", p)
+			v.Budget = NewBudget(limits)
+			wait.Go(func() {
+				if _, err := v.Verify(s); err != nil {
+					t.Errorf("%v: %v", kind.a, err)
+				}
+			})
+			synctest.Wait()
+			if n := limits.Work.waiting.Load(); n != kind.n {
+				t.Errorf("%v of %d bits: %d wait", kind.a, kind.bits, n)
+			}
+		}
+		<-limits.Work.Slots
+		wait.Wait()
+	})
+}
+
+// TestSlowHashes: what counts of hashes is how often they are computed.
+func TestSlowHashes(t *testing.T) {
+	m := &model{dnsname.MustParse("z.example."), map[dnsname.Name][]wire.Type{dnsname.MustParse("z.example."): {wire.TypeSOA}}}
+	synctest.Test(t, func(t *testing.T) {
+		limits := ample
+		limits.Work = &Work{Slots: make(chan struct{}, 1)}
+		limits.Work.Slots <- struct{}{}
+		var wait sync.WaitGroup
+		for i, iterations := range []uint16{0, 50} {
+			d := NewDenial(m.zone, m.nsec3s(iterations, nil, false), lenient, NewBudget(limits))
+			wait.Go(func() {
+				if p, err := d.NXDomain(dnsname.MustParse("a.b.c.d.e.f.g.h.z.example.")); p != Proven {
+					t.Errorf("%d iterations: %v, %v", iterations, p, err)
+				}
+			})
+			synctest.Wait()
+			if n := limits.Work.waiting.Load(); n != int32(i) {
+				t.Errorf("%d iterations: %d wait", iterations, n)
+			}
+		}
+		<-limits.Work.Slots
+		wait.Wait()
 	})
 }
 

@@ -67,6 +67,7 @@ type rootSource interface {
 const (
 	fetchTime = 2 * time.Minute  // for one attempt with one source, whatever it sends
 	rootNap   = 15 * time.Second // the longest sleep: timers do not see that the machine slept
+	leastNap  = 100 * time.Millisecond
 	rootFile  = "root-zone"
 )
 
@@ -128,7 +129,7 @@ func (r *rootCopy) run(ctx context.Context) {
 			r.attempt(ctx, job)
 			wait = 0
 		}
-		timer.Reset(min(wait, rootNap))
+		timer.Reset(min(max(wait, leastNap), rootNap))
 		select {
 		case <-ctx.Done():
 			return

@@ -37,6 +37,10 @@ func TestExitCodesAndRemedies(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("listen: []\nchache: {size: 1MiB}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	anchors := filepath.Join(t.TempDir(), "root.key")
+	if err := os.WriteFile(anchors, []byte("; of the root\n. DS 20326 8 2 E06D44B8\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	names := func(key, file string) string {
 		path := filepath.Join(t.TempDir(), "lastgood.yaml")
 		text := "listen: [\"127.0.0.1:0\"]\n" + key[:strings.Index(key, ".")] + ": {" + key[strings.Index(key, ".")+1:] + ": " + file + "}\n"
@@ -63,6 +67,9 @@ func TestExitCodesAndRemedies(t *testing.T) {
 		{"query example.com --config x.yaml", 2, "--config goes with --trace"},
 		{"serve --config " + names("recursion.root-hints", "/nonexistent/hints"), 2, "recursion.root-hints: open /nonexistent/hints"},
 		{"serve --config " + names("server.cookie-secret-file", bad), 2, bad + ":1: a secret is 32"},
+		{"serve --config " + names("dnssec.trust-anchors", "["+anchors+"]"), 2, "lastgood: dnssec.trust-anchors: " + anchors + ":2: 4 octets are no digest of type 2; write a record such as"},
+		{"config check " + names("dnssec.trust-anchors", "[/nonexistent/key]"), 2, "lastgood.yaml: dnssec.trust-anchors: stat /nonexistent/key: no such file or directory: name a file of DS or DNSKEY records"},
+		{"config check " + names("dnssec.trust-anchors", "[/dev/null]"), 2, "dnssec.trust-anchors: read /dev/null: that is no file"},
 		{"serve --config " + names("control.token-file", "/dev/null"), 2, "control.token-file: /dev/null"},
 		{"help", 0, "serve"},
 		{"help query", 0, "--trace"},

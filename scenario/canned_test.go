@@ -26,7 +26,8 @@ type canned struct {
 	tail      []byte // behind the true question, as one answer record
 	drop      bool
 	as        *impostor // nil: the reply to this question
-	msg       *dns.Msg  // nil: the truth
+	agent     dnsname.Name
+	msg       *dns.Msg // nil: the truth
 	ede       []*dns.EDNS0_EDE
 }
 
@@ -41,7 +42,7 @@ func newCanned(st *step) (c *canned, server string, err error) {
 		return nil, "", fmt.Errorf("reply SERVER NAME TYPE [option…]")
 	}
 	c = &canned{name: st.words[1], typ: strings.ToUpper(st.words[2]), left: -1}
-	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= as= drop")
+	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= as= agent= drop")
 	if err != nil {
 		return nil, "", err
 	}
@@ -64,6 +65,8 @@ func newCanned(st *step) (c *canned, server string, err error) {
 			c.tail, err = hex.DecodeString(text)
 		case "as":
 			c.as, err = newImpostor(text)
+		case "agent":
+			c.agent, err = dnsname.Parse(text)
 		case "drop":
 			c.drop = true
 		}
@@ -197,6 +200,9 @@ func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reac
 	default:
 		scripts = append(scripts, simauth.Edit(c.say))
 	}
+	if c.agent != "" {
+		scripts = append(scripts, simauth.Edit(c.wantReports))
+	}
 	if c.tail != nil {
 		scripts = append(scripts, simauth.Mutate(c.behindQuestion))
 	}
@@ -247,5 +253,12 @@ func (c *canned) say(m *dns.Msg) {
 			opt.Option = append(opt.Option, e)
 		}
 		m.Extra = append(m.Extra, opt)
+	}
+}
+
+// wantReports adds whom errors are to be reported to (RFC 9567 §5).
+func (c *canned) wantReports(m *dns.Msg) {
+	if opt := m.IsEdns0(); opt != nil {
+		opt.Option = append(opt.Option, &dns.EDNS0_LOCAL{Code: uint16(wire.OptionReportChannel), Data: []byte(c.agent)})
 	}
 }

@@ -78,6 +78,7 @@ type App struct {
 	negatives *anchor.Negatives               // of the table
 	ntas      negatives                       // keeps those
 	watch     *anchor.Watch                   // for zones that want one
+	reporter  *reporter                       // nil: errors are not reported
 	followed  followed                        // the anchors that RFC 5011 keeps up to date
 	validator *validator.Validator            // nil: nothing is validated
 	root      *rootCopy                       // nil: the root servers are asked
@@ -177,6 +178,9 @@ func (a *App) Start() error {
 	a.tasks.Go(func() { a.sweep(ctx) })
 	a.tasks.Go(func() { a.follow(ctx) })
 	a.tasks.Go(func() { a.resolver.Run(ctx) })
+	if a.reporter != nil {
+		a.tasks.Go(func() { a.reporter.run(ctx, a.resolver.Resolve) })
+	}
 	a.ready.Store(true)
 	return nil
 }

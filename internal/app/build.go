@@ -58,7 +58,12 @@ func (a *App) build() error {
 		seed = binary.NativeEndian.Uint64(b[:])
 	}
 	a.watch = anchor.NewWatch(seed)
-	events := event.Tee(newEventLog(a.o.Log).hear, a.counts.hear, a.watchZones, a.o.Events)
+	sinks := []event.Sink{newEventLog(a.o.Log).hear, a.counts.hear, a.watchZones, a.o.Events}
+	if d := &a.o.Config.DNSSEC; d.Validation && d.ErrorReporting {
+		a.reporter = newReporter(a.clock)
+		sinks = append(sinks, a.reporter.hear)
+	}
+	events := event.Tee(sinks...)
 	a.validator = a.validation(events)
 	a.events = events
 	a.counts.work.Slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) // of heavy validations; the rest is for others

@@ -36,6 +36,7 @@ func (a *App) gather(emit func(control.Metric)) {
 	g.servers(a.infra.Stats())
 	a.gatherNegatives(g)
 	a.gatherIncidents(g)
+	a.gatherReports(g)
 	a.gatherValidation(g)
 	a.gatherAnchors(g)
 	a.gatherControl(g)

@@ -160,6 +160,7 @@ type DNSSEC struct {
 	TrustAnchorUpdates   string   // auto, all, off
 	KeyTagSignal         bool
 	Sentinel             bool
+	ErrorReporting       bool
 	SHA1                 bool
 	Insecure             []dnsname.Name
 	NegativeTrustAnchors []NegativeTrustAnchor

@@ -187,7 +187,7 @@ limits: {udp-size: 1400B, failure-min: 2s}
 	want.Stale.Zones = []StaleZone{zone}
 	want.Recursion.QNAMEMinimisation, want.Recursion.DoNotQuery, want.Recursion.IPv6, want.Recursion.Prefetch = "off", []netip.Prefix{}, false, false
 	want.DNSSEC = DNSSEC{TrustAnchors: []string{"example. 3600 IN DS 2854 3 1 46e4ffc6e9a4793b488954bd3f0cc6af0dfb201b ; old", "/etc/key", ". IN DNSKEY 257 3 8 AwEAAQ==", "example. DNSKEY 257 3 RSASHA256 ( AwEA AQ ) ; kept apart"},
-		TrustAnchorUpdates: "auto", KeyTagSignal: true, Sentinel: true, SHA1: true,
+		TrustAnchorUpdates: "auto", KeyTagSignal: true, Sentinel: true, ErrorReporting: true, SHA1: true,
 		Insecure: []dnsname.Name{}, NegativeTrustAnchors: []NegativeTrustAnchor{}, ValidationTime: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
 	want.Forward = []Forward{{Zone: dnsname.Root, Fallback: true, Cache: true, To: []Endpoint{
 		{Scheme: "dns", Addr: ap("192.0.2.1:5353")}, {Scheme: "tcp", Addr: ap("[2001:db8::1]:53")}, {Scheme: "dns", Addr: ap("[2001:db8::2]:53")},

@@ -264,6 +264,12 @@ var tableDNSSEC = []Option{
 		field: in(func(c *Config) *bool { return &c.DNSSEC.Sentinel }),
 	},
 	{
+		Key: "dnssec.error-reporting", Default: `true`,
+		RFC:   "RFC 9567",
+		Help:  "Whether what does not validate is reported to whom the zone's servers name for that; at most once an hour each, and one a second to each of them.",
+		field: in(func(c *Config) *bool { return &c.DNSSEC.ErrorReporting }),
+	},
+	{
 		Key: "dnssec.sha1", Default: `true`,
 		RFC:   "RFC 8624, RFC 9905",
 		Help:  "Whether signatures and DS records with SHA-1 are validated (algorithms 5 and 7, digest 1). Zones that have no others are insecure without.",

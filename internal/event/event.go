@@ -158,6 +158,7 @@ type Exchanged struct {
 	Late      bool         // came after its try was given up
 	Next      dnsname.Name // the cut of a referral, the target of an alias
 	Answers   int          // records in the answer section that were believed
+	Agent     dnsname.Name // wants to hear of errors (RFC 9567), "" for nobody
 	Scrubbed  []Scrubbed   // what was not believed, at most 8
 	Text      string       // detail of a failure, for people
 }

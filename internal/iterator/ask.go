@@ -386,6 +386,9 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 	for _, s := range v.chain.hops {
 		e.Answers += s.Data.Len()
 	}
+	if !v.asked.forward { // only the zone's own servers speak for it
+		e.Agent = agentOf(r.reply.View)
+	}
 	return v, e
 }
 

@@ -17,6 +17,8 @@ const (
 	OptionKeepalive OptionCode = 11 // RFC 7828
 	OptionPadding   OptionCode = 12 // RFC 7830
 	OptionEDE       OptionCode = 15 // RFC 8914
+
+	OptionReportChannel OptionCode = 18 // RFC 9567
 )
 
 // EDNS is the content of an OPT record (RFC 6891 §6.1). Its response-code bits

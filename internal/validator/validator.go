@@ -132,6 +132,9 @@ func (v *Validator) Against(name dnsname.Name, t wire.Type) *anchor.Against {
 	return v.ground(name, t).NTA
 }
 
+// Wall is the time that signatures are judged by: that of day, unless it is pinned.
+func (v *Validator) Wall() time.Time { return v.wall() }
+
 // wall is the time that signatures are judged by.
 func (v *Validator) wall() time.Time {
 	if !v.pinned.IsZero() {

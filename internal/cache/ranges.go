@@ -115,7 +115,7 @@ func readRange(s *rrset.Set) (r *Range, zone dnsname.Name, ok bool) {
 	case wire.TypeNSEC:
 		n := dnsname.WireLen(data)
 		next, err := dnsname.FromWire(data[:n])
-		if ok = n > 0 && err == nil && worthwhile(s.Name, next); ok {
+		if ok = n > 0 && err == nil && next.Under(zone) && worthwhile(s.Name, next); ok {
 			r.key, r.end = string(orderKey(nil, s.Name)), string(orderKey(nil, next))
 		}
 	case wire.TypeNSEC3:

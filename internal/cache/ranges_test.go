@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,8 +148,9 @@ func TestRangesNotTaken(t *testing.T) {
 	for what, set := range map[string]rrset.Set{
 		"two signers": two, "of a wildcard": star, "unsigned": bare, "of another zone": far,
 		"minimal": nsecSet("example.", "c.example.", "\\000.c.example.", 300), "minimal NSEC3": near,
-		"an address": signedSet(name("example."), name("b.example."), wire.TypeA, 300, []byte{192, 0, 2, 1}),
-		"no TTL":     nsecSet("example.", "b.example.", "d.example.", 0),
+		"an address":      signedSet(name("example."), name("b.example."), wire.TypeA, 300, []byte{192, 0, 2, 1}),
+		"out of the zone": nsecSet("example.", "b.example.", "org.", 300),
+		"no TTL":          nsecSet("example.", "b.example.", "d.example.", 0),
 	} {
 		c := withRanges(1 << 20)
 		if denied(c, at(0), "c.example.", 300, set); c.Stats().Ranges != 0 {
@@ -415,6 +417,76 @@ func TestRangesAgainstAList(t *testing.T) {
 	if hits < 5000 {
 		t.Errorf("only %d found", hits)
 	}
+}
+
+// Many use the index at once; the race detector watches.
+func TestRangesAmongOthers(t *testing.T) {
+	c := withRanges(256 << 10)
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(g), 2))
+			for i := range 1500 {
+				n, now := r.IntN(300), at(time.Duration(i)*time.Second)
+				own, next := fmt.Sprintf("n%03d.example.", n), fmt.Sprintf("n%03d.example.", n+1+r.IntN(3))
+				switch r.IntN(12) {
+				case 0:
+					c.Flush(name(own), wire.TypeNone)
+				case 1:
+					c.Bury(now, name(own))
+				case 2:
+					c.Sweep(now)
+				case 3:
+					c.FlushBelow(name(own))
+				case 4:
+					denied(c, now, own, 300, soaSet("example.", 300), nsec3Set("example.", byte(n), byte(n+1), 300))
+				default:
+					denied(c, now, own, 300, nsecSet("example.", own, next, 300))
+				}
+				if z, ok := c.Ranges(now, name(own)); ok {
+					z.SOA()
+					z.NSEC3([]byte(own))
+					if r := z.NSEC(name(own)); r != nil && (r.Set.Name != name(own) && !r.covers(orderKey(nil, name(own))) || now >= r.Expiry) {
+						t.Errorf("%s: found %s", own, r.Set.Name)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	if x := &c.ranges; x.bytes.Load() > x.limit || x.count.Load() != int64(len(x.ring)) {
+		t.Errorf("%d bytes of %d, %d of %d", x.bytes.Load(), x.limit, x.count.Load(), len(x.ring))
+	}
+}
+
+// FuzzRanges: whatever a record is, it does no harm, and what is found covers.
+func FuzzRanges(f *testing.F) {
+	for _, s := range []rrset.Set{nsecSet("example.", "b.example.", "d.example.", 9), nsec3Set("example.", 1, 2, 9), soaSet("example.", 9)} {
+		f.Add([]byte(s.Name), uint16(s.Type), s.Data.First(), s.Sigs.First())
+	}
+	f.Fuzz(func(t *testing.T, owner []byte, typ uint16, data, sig []byte) {
+		n, err := dnsname.FromWire(owner)
+		if err != nil || len(data) > 1000 || len(sig) > 1000 {
+			return
+		}
+		s := rrset.Set{Name: n, Type: wire.Type(typ), TTL: 9, Data: rrset.Packed(nil).Append(data), Sigs: rrset.Packed(nil).Append(sig)}
+		c := withRanges(256 << 10)
+		for range 2 {
+			denied(c, at(0), "c.example.", 9, s, nsecSet("example.", "b.example.", "d.example.", 9))
+		}
+		if z, ok := c.Ranges(at(0), n); ok {
+			z.SOA()
+			z.AnyNSEC3()
+			z.NSEC3(data)
+			if r := z.NSEC(n); r != nil && r.Set.Name != n && !r.covers(orderKey(nil, n)) {
+				t.Errorf("%s is not covered by %s", n, r.Set.Name)
+			}
+		}
+		c.FlushBelow(dnsname.Root)
+		if c.Stats().Ranges != 0 {
+			t.Error("something is left")
+		}
+	})
 }
 
 // BenchmarkRanges is a search among many.

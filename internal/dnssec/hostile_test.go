@@ -1,6 +1,12 @@
 package dnssec
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"encoding/base64"
+	"io"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -133,5 +139,63 @@ func TestReadKeysBounds(t *testing.T) {
 		if !k.IsZone() || len(k.Data()) != 36 {
 			t.Errorf("%x", k.Data())
 		}
+	}
+}
+
+// longExponent signs with RSA and the exponent 2^32+1, which the standard library does
+// not have.
+type longExponent struct{ n, d *big.Int }
+
+func (longExponent) Public() crypto.PublicKey { return nil }
+
+func (k longExponent) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	prefix := prefixes[opts.HashFunc()]
+	size := (k.n.BitLen() + 7) / 8
+	m := append([]byte{0, 1}, bytes.Repeat([]byte{0xff}, size-3-len(prefix)-len(digest))...)
+	m = append(append(append(m, 0), prefix...), digest...)
+	return new(big.Int).Exp(new(big.Int).SetBytes(m), k.d, k.n).FillBytes(make([]byte, size)), nil
+}
+
+// TestLongExponent: an exponent of 2^32+1, which some signers took, is good; longer ones
+// are of no use, for what they cost.
+func TestLongExponent(t *testing.T) {
+	e := new(big.Int).SetUint64(1<<32 + 1)
+	var k longExponent
+	for k.d == nil { // until it has an inverse
+		p, err := rand.Prime(rand.Reader, 640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := rand.Prime(rand.Reader, 640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := big.NewInt(1)
+		k.n = new(big.Int).Mul(p, q)
+		k.d = new(big.Int).ModInverse(e, new(big.Int).Mul(p.Sub(p, one), q.Sub(q, one)))
+	}
+	for _, a := range []Algorithm{RSASHA1, RSASHA256, RSASHA512} {
+		data := append([]byte{5}, e.Bytes()...)
+		p := &pair{private: k, record: &dns.DNSKEY{
+			Hdr:   dns.RR_Header{Name: "example.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 3600},
+			Flags: dns.ZONE, Protocol: 3, Algorithm: uint8(a), PublicKey: base64.StdEncoding.EncodeToString(append(data, k.n.Bytes()...)),
+		}}
+		var err error
+		if p.key, err = ReadKey(rdata(t, p.record)); err != nil || !p.key.Usable() || !p.key.slow() {
+			t.Fatalf("%v: %v", a, err)
+		}
+		s, list := setOf(t, "www.example. 300 IN A 192.0.2.1")
+		p.sign(t, s, list, nil)
+		if _, err := verifier("example.", p).Verify(s); err != nil {
+			t.Errorf("%v: %v", a, err)
+		}
+		s.Sigs[len(s.Sigs)-1] ^= 1
+		if _, err := verifier("example.", p).Verify(s); err == nil {
+			t.Errorf("%v: a wrong signature is good", a)
+		}
+	}
+	long := append([]byte{1, 0, 3, byte(RSASHA256), 6, 1, 0, 0, 0, 0, 1}, k.n.Bytes()...)
+	if key, err := ReadKey(long); err != nil || key.Usable() {
+		t.Errorf("an exponent of six octets: %v", err)
 	}
 }

@@ -145,6 +145,9 @@ func public(a Algorithm, b []byte) any {
 // with its square.
 const mostRSA = 512
 
+// mostExponent is the longest exponent in octets. Some signers took 2^32+1.
+const mostExponent = 5
+
 // publicRSA is RFC 3110 §2.
 func publicRSA(b []byte) any {
 	if len(b) < 3 {
@@ -154,14 +157,14 @@ func publicRSA(b []byte) any {
 	if n == 0 {
 		n, b = int(binary.BigEndian.Uint16(b)), b[2:]
 	}
-	if n == 0 || n > 4 || len(b) <= n || len(b)-n > mostRSA {
+	if n == 0 || n > mostExponent || len(b) <= n || len(b)-n > mostRSA {
 		return nil
 	}
 	var e uint64
 	for _, c := range b[:n] {
 		e = e<<8 | uint64(c)
 	}
-	if e < 3 || e > math.MaxInt32 || e%2 == 0 {
+	if e < 3 || e > math.MaxInt || e%2 == 0 {
 		return nil
 	}
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(b[n:]), E: int(e)}

@@ -23,6 +23,9 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 			return j.fail(t.zone, err, true)
 		}
 		encloser, left, valid = good.Encloser, good.TTL, earlier(valid, good.Expires)
+		if e.Type == wire.TypeDNAME && encloser >= 0 {
+			return j.fail(t.zone, wildDNAME(e.Name), true)
+		}
 	}
 	var proofs []rrset.Set
 	var worst *ede.Error
@@ -57,6 +60,13 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 	}
 	j.verdict.Signers = add(j.verdict.Signers, t.zone)
 	return nil
+}
+
+// wildDNAME is the failure of a DNAME record made of a wildcard: a wildcard stands for
+// the name that is asked for alone, and never for one above it (RFC 1034 §4.3.2 step 3c,
+// RFC 6672 §3.2), so no server makes aliases of one.
+func wildDNAME(name dnsname.Name) *ede.Error {
+	return &ede.Error{Code: ede.Bogus, ID: "WDNA", Text: "the DNAME record of " + name.String() + " is made of a wildcard, which is never in the way of names below"}
 }
 
 // telling is the error that tells more: that the budget ended it counts most, then

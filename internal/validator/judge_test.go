@@ -274,6 +274,25 @@ func TestUnusableAnchor(t *testing.T) {
 	}
 }
 
+// TestWildcardDNAME: a DNAME record that is made of a wildcard makes no aliases, though
+// its signature is good: else whoever sees one could move any name of the zone.
+func TestWildcardDNAME(t *testing.T) {
+	w := newWorld(t, ". keys=csk1\nexample. keys=csk1\n*.d DNAME other.\n")
+	q := event.Question{Name: dnsname.MustParse("*.d.example."), Type: wire.TypeDNAME}
+	entries := w.answer(q)
+	v := w.v.Judge(context.Background(), w, q, entries, w.budget)
+	if v.Failure != nil {
+		t.Fatal(v.Failure)
+	}
+	entries = w.answer(q)
+	entries[0].Name = dnsname.MustParse("sub.d.example.")
+	entries[0].Set.Name = entries[0].Name
+	entries[0].Proof = w.answer(event.Question{Name: entries[0].Name, Type: wire.TypeTXT})[0].Proof
+	if v := w.v.Judge(context.Background(), w, q, entries, w.budget); v.Failure == nil || v.Failure.ID != "WDNA" {
+		t.Errorf("%v, %v", v.Failure, entries[0].Security)
+	}
+}
+
 // oddLinks are links that were judged and yet say nothing, or were not judged at all.
 type oddLinks struct {
 	*world

@@ -17,11 +17,13 @@ import (
 // and by whom, stays as it is.
 type impostor struct {
 	name, typ string
-	server    *authority.Server // that would answer it; nil before the script is played
+	at        string            // the server that would answer it, "" for the one that is asked
+	server    *authority.Server // nil before the script is played
 }
 
-// newImpostor reads NAME[:TYPE].
+// newImpostor reads NAME[:TYPE][@SERVER].
 func newImpostor(text string) (*impostor, error) {
+	text, at, _ := strings.Cut(text, "@")
 	name, typ, _ := strings.Cut(text, ":")
 	if typ == "" {
 		typ = "A"
@@ -32,7 +34,7 @@ func newImpostor(text string) (*impostor, error) {
 	if dns.StringToType[typ] == 0 {
 		return nil, fmt.Errorf("unknown type %q", typ)
 	}
-	return &impostor{name: name, typ: typ}, nil
+	return &impostor{name: name, typ: typ, at: at}, nil
 }
 
 // say puts the other question's reply in place of the true one; question and OPT

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -55,8 +56,8 @@ var statements = map[string]statement{ // constant in effect
 	"mend":      {noBlock, false, (*world).doMend},
 	"anchor":    {noBlock, false, (*world).doAnchor},
 	"flush":     {noBlock, true, (*world).doFlush},
-	"nta":       {noBlock, true, (*world).doNTA},
 	"write":     {noBlock, true, (*world).doWrite},
+	"nta":       {noBlock, true, (*world).doNTA},
 	"restart":   {noBlock, true, (*world).doRestart},
 	"suspend":   {noBlock, true, (*world).doSuspend},
 	"set-clock": {noBlock, true, (*world).doSetClock},
@@ -282,7 +283,11 @@ func (w *world) doReply(st *step) error {
 		return err
 	}
 	if c.as != nil {
-		c.as.server = s.Server.Server
+		other, err := w.named(cmp.Or(c.as.at, name))
+		if err != nil {
+			return err
+		}
+		c.as.server = other.Server.Server
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,6 +43,9 @@ func (z *Zone) step(a *answer, name dnsname.Name, t wire.Type, do bool) (next dn
 	switch {
 	case dname != "":
 		return z.rename(a, name, dname)
+	case cut != "" && z.lies.denies(name, t):
+		z.denyName(a, question{name, t}, cut, do)
+		return ""
 	case cut != "":
 		z.refer(a, cut, do)
 		return ""

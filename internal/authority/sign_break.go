@@ -48,7 +48,7 @@ var breakWords = [...]BreakWord{
 	{"wrong-algorithm", "they say to be of an algorithm that nobody knows", func(d *draft) { d.algorithm = 200 }},
 	{noDenial, "what does not exist is denied without NSEC and NSEC3 records", nil},
 	{wrongDenial, "it is denied with the record of another name", nil},
-	{denied, "the name is denied, or answered from a wildcard, though it is there", nil},
+	{denied, "the name is denied, or answered from a wildcard, though it is there, or another zone's", nil},
 	{withheld, "the type is denied though it is there: with DS, a referral looks unsigned", nil},
 	{"proof-without-1", "it is denied, the first record of the proof left out", nil},
 	{"proof-without-2", "the second", nil},

@@ -232,7 +232,7 @@ var tableDNSSEC = []Option{
 	{
 		Key: "dnssec.aggressive-nsec", Default: `true`,
 		RFC:   "RFC 8198",
-		Help:  "Whether validated proofs answer for other names that they cover.",
+		Help:  "Whether validated proofs of what is not there answer for other names that they cover, and for those of wildcards in the cache, without asking. Without dnssec.validation it has no effect.",
 		field: in(func(c *Config) *bool { return &c.DNSSEC.AggressiveNSEC }),
 	},
 	{

@@ -17,7 +17,7 @@
 //  3. Names that must not leak are answered here (special.go), questions
 //     without RD from the cache or not at all, ANY with one made-up record.
 //  4. A trail follows the chain, a hop at a time: what the cache has fresh is
-//     taken ([trail.known]). For the rest there is an attempt: it gathers what is
+//     taken ([trail.known]), also what is proven of other names (aggressive.go). For the rest there is an attempt: it gathers what is
 //     known (what the cache has past its TTL, remembered failures of the question
 //     and trouble of its zone, how long clients wait) and does what stale.Decide
 //     says of it: wait for a flight, give the last good answer, or fail ([trail.hop]).

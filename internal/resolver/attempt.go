@@ -66,12 +66,17 @@ func (a *attempt) take(old Hop, state stale.State) {
 	}
 }
 
-// monoOf is a moment of the wall clock on the other, 0 for none.
+// monoOf is a moment of the time that signatures are judged by on the other scale, 0
+// for none.
 func (r *Resolver) monoOf(at time.Time) clock.Mono {
 	if at.IsZero() {
 		return 0
 	}
-	return r.clock.Now().Add(at.Sub(r.clock.Wall()))
+	wall := r.clock.Wall()
+	if r.validator != nil {
+		wall = r.validator.Wall()
+	}
+	return r.clock.Now().Add(at.Sub(wall))
 }
 
 // fails notes why there is nothing better than the last good answer.

@@ -21,7 +21,7 @@ func (r *Resolver) behind(key flightKey, cut dnsname.Name, seen uint64) {
 // launch starts a flight that nobody waits for, with a budget of its own. False:
 // it did not start.
 func (r *Resolver) launch(key flightKey, j job) bool {
-	j.alone, j.budget, j.work = true, iterator.NewBudget(r.queries, r.bytes), dnssec.NewBudget(r.work)
+	j.alone, j.behind, j.budget, j.work = true, true, iterator.NewBudget(r.queries, r.bytes), dnssec.NewBudget(r.work)
 	f, fresh, _ := r.flights.board(key, j, r.clock.Now())
 	if !fresh {
 		return false

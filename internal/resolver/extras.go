@@ -40,7 +40,7 @@ func (r *Resolver) freshSet(a *Answer, name dnsname.Name, t wire.Type) (rrset.Se
 	}
 	var rd cache.Reader
 	hit, ok := r.cache.Lookup(&rd, a.At, name, t)
-	if !ok || hit.State(a.At) != stale.Fresh || hit.Kind() != cache.Data || hit.Type() != t {
+	if !ok || hit.State(a.At) != stale.Fresh || hit.Kind() != cache.Data || hit.Type() != t || !r.takes(hit.Security(), false) {
 		return rrset.Set{}, false
 	}
 	if p := r.private; p != nil && p.found(t, hit.Data()) && !(p.trusts(a.Chain[0].Entry.Name) && p.trusts(name)) {

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"time"
 
 	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
@@ -26,6 +27,8 @@ type Validator interface {
 	Against(name dnsname.Name, t wire.Type) *anchor.Against
 	// Explain tells of the chain of trust of an entry, link by link.
 	Explain(ctx context.Context, f validator.Fetcher, e *cache.Entry, b *dnssec.Budget) []validator.Link
+	// Wall is the time that signatures are judged by.
+	Wall() time.Time
 	// Regardless judges as if there were no negative trust anchors.
 	Regardless() *validator.Validator
 }

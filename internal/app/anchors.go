@@ -181,10 +181,11 @@ func (a *App) look(ctx context.Context, f *following) {
 	f.looks++
 	var changed []anchor.Tracked
 	ok := false
+	trusted := f.tracker.Anchor().Tags()
 	if seen == nil {
 		f.tracker.Failed(a.clock.Wall())
-	} else if changed, ok = f.tracker.Seen(seen); !ok && err == nil {
-		err = &ede.Error{Code: ede.DNSKEYMissing, ID: "LOOK", Text: "every key that signed the keys of " + zone.String() + " was revoked"}
+	} else if changed, ok = f.tracker.Seen(seen); !ok {
+		err = &ede.Error{Code: ede.DNSKEYMissing, ID: "LOOK", Text: fmt.Sprintf("none of the trusted keys %d of %s signed, for now, those that its servers give", trusted, zone)}
 	}
 	if !ok {
 		f.failures++

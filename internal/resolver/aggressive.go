@@ -24,6 +24,9 @@ import (
 // computed, or one of a dozen with few. Who asks for deeper ones asks the zone.
 const synthesisHashes = 32
 
+// madeOfProofs is what people are told of such an answer.
+const madeOfProofs = "made of what is proven of other names"
+
 // synthesis is one look at what is proven of a trail's present name.
 type synthesis struct {
 	t      *trail
@@ -42,14 +45,14 @@ type synthesis struct {
 // what is past its TTL; other denials are made again when they are asked for, so that
 // a flood of them displaces nothing.
 func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, bool) {
-	zone, ok := t.proven(now)
+	zone, since, ok := t.proven(now)
 	if !ok {
 		return Hop{}, false
 	}
 	gen := t.r.cache.Generation()
 	s := synthesis{t: t, now: now, zone: zone, oldest: now, until: now.Add(1 << 62)}
 	e, ok := s.entry()
-	if !ok || s.until.Sub(now) < time.Second || state == stale.Stale && last.Entry.Stored > s.oldest {
+	if !ok || since > s.oldest || s.until.Sub(now) < time.Second || state == stale.Stale && last.Entry.Stored > s.oldest {
 		return Hop{}, false
 	}
 	stored, fresh := t.r.cache.Standing(now, t.name)
@@ -59,7 +62,9 @@ func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, 
 	e.TTL = uint32(s.until.Sub(s.oldest) / time.Second)
 	e.Stored, e.Expiry, e.StaleUntil = s.oldest, s.until, s.until
 	if t.unasked {
-		return t.step(e), true
+		h := t.step(e)
+		h.made = true
+		return h, true
 	}
 	if e.Kind == cache.Data || state == stale.Stale || e.Kind == cache.NXDomain && stored != 0 {
 		t.r.cache.PutSince(s.oldest, gen, &e) // as if the zone had been asked then
@@ -70,31 +75,35 @@ func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, 
 
 // proven finds the zone whose records may speak for the trail's present name: no
 // zone known beneath it does, nobody else is to be asked for the name, and it is
-// validated now.
-func (t *trail) proven(now clock.Mono) (cache.RangeZone, bool) {
+// validated now. What the zone said before since was before the name became a cut.
+func (t *trail) proven(now clock.Mono) (zone cache.RangeZone, since clock.Mono, ok bool) {
 	r, name := t.r, t.name
 	if r.aggressive == nil {
-		return cache.RangeZone{}, false
+		return zone, 0, false
 	}
 	switch t.q.Type {
 	case wire.TypeRRSIG, wire.TypeNSEC, wire.TypeNSEC3, wire.TypeSIG, wire.TypeNXT, wire.TypeANY:
-		return cache.RangeZone{}, false
+		return zone, 0, false
 	case wire.TypeDS:
 		if !name.IsRoot() {
 			name = name.Parent() // whose word it is (RFC 4035 §2.4)
 		}
 	}
-	zone, ok := r.cache.Ranges(now, name)
+	zone, ok = r.cache.Ranges(now, name)
 	if !ok || r.uncached != nil && r.uncached(t.name) || !r.validator.Anchored(t.name, t.q.Type) {
-		return cache.RangeZone{}, false
+		return zone, 0, false
 	}
 	for _, own := range r.served {
 		if t.name.Under(own) && !zone.Name().Under(own) {
-			return cache.RangeZone{}, false
+			return zone, 0, false
 		}
 	}
-	cut, ok := r.cache.Closest(now, name)
-	return zone, !ok || !cut.Cut.Below(zone.Name())
+	cut, known := r.cache.Closest(now, t.name)
+	if known && cut.Cut == t.name && name != t.name {
+		since = cut.Learned
+		cut, known = r.cache.Closest(now, name)
+	}
+	return zone, since, !known || !cut.Cut.Below(zone.Name())
 }
 
 // entry is what the zone would say, but for its times.

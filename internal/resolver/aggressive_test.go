@@ -142,6 +142,22 @@ func TestSynthesisAtACut(t *testing.T) {
 	})
 }
 
+// A name that has become a cut since is not said to have no DS records, for it is not
+// there: what is beneath would be taken for bogus.
+func TestSynthesisAndANewCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 TXT x\ny.z. 60 TXT x\n")
+		w.expectMade("ox.z.", wire.TypeA, wire.RcodeNXDomain, false)
+		w.expectMade("oy.z.", wire.TypeDS, wire.RcodeNXDomain, true)
+		cut := &cache.Delegation{Cut: name("own.z."), Parent: name("z."), TTL: 600, Servers: []cache.NameServer{{Name: name("ns.z.")}}}
+		w.cache.PutDelegation(w.clock.Now(), cut)
+		w.expectMade("own.z.", wire.TypeDS, wire.RcodeNXDomain, true) // the proof is as young
+		time.Sleep(time.Second)
+		w.cache.PutDelegation(w.clock.Now(), cut)
+		w.expectMade("own.z.", wire.TypeDS, wire.RcodeNXDomain, false)
+	})
+}
+
 // A proof that is younger than what has expired replaces it: it is not served stale
 // any more, even if nobody answers.
 func TestSynthesisReplacesStale(t *testing.T) {
@@ -265,6 +281,24 @@ func TestSynthesisHashesLittle(t *testing.T) {
 		}
 		w.expectMade("shallow.n1.z.", wire.TypeA, wire.RcodeNXDomain, true)
 		w.expectMade(strings.Repeat("n.", 20)+"z.", wire.TypeA, wire.RcodeNXDomain, false)
+	})
+}
+
+// Whoever asks what a client would get is told that it would be made, and nothing is
+// kept or counted for it.
+func TestSynthesisIsExplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSignedZone(t, "a.z. 60 A 192.0.2.1\n*.w.z. 300 A 192.0.2.2\n")
+		w.ask(name("x.w.z."), wire.TypeA)
+		before := w.made()
+		x := w.r.Explain(name("y.w.z."), wire.TypeA)
+		if len(x.Hops) != 1 || x.Outcome != "fresh" || x.Hops[0].Why != madeOfProofs || x.Hops[0].TTL != 300 {
+			t.Errorf("%+v", x)
+		}
+		var rd cache.Reader
+		if _, ok := w.cache.Lookup(&rd, w.clock.Now(), name("y.w.z."), wire.TypeA); ok || w.made() != before {
+			t.Error("it is kept, or counted")
+		}
 	})
 }
 

@@ -31,6 +31,7 @@ type Hop struct {
 
 	local   bool   // from the configuration
 	refused bool   // by it: the end of a chain that is not answered
+	made    bool   // of what is proven of other names: told to who only looks
 	stale   bool   // past its TTL
 	told    uint32 // the TTL that a stale hop is told with
 }

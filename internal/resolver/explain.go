@@ -82,6 +82,9 @@ func (e *explainer) hop() bool {
 			out.State = "local"
 		}
 		out.Action, out.TTL = stale.Serve, ttlAt(&h.Entry, e.now)
+		if h.made {
+			out.Why = madeOfProofs
+		}
 		return e.next(h, out)
 	}
 	a := t.attempt(e.now, h, state)

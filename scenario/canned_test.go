@@ -26,6 +26,7 @@ type canned struct {
 	tail      []byte // behind the true question, as one answer record
 	drop      bool
 	as        *impostor // nil: the reply to this question
+	ttl       uint32    // of all that is answered, 0: its own
 	agent     dnsname.Name
 	msg       *dns.Msg // nil: the truth
 	ede       []*dns.EDNS0_EDE
@@ -42,7 +43,7 @@ func newCanned(st *step) (c *canned, server string, err error) {
 		return nil, "", fmt.Errorf("reply SERVER NAME TYPE [option…]")
 	}
 	c = &canned{name: st.words[1], typ: strings.ToUpper(st.words[2]), left: -1}
-	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= as= agent= drop")
+	o, err := optionsOf(st.words[3:], "times= delay= cut= forged= raw= tail= as= ttl= agent= drop")
 	if err != nil {
 		return nil, "", err
 	}
@@ -63,6 +64,8 @@ func newCanned(st *step) (c *canned, server string, err error) {
 			c.raw, err = hex.DecodeString(text)
 		case "tail":
 			c.tail, err = hex.DecodeString(text)
+		case "ttl":
+			_, err = fmt.Sscan(text, &c.ttl)
 		case "as":
 			c.as, err = newImpostor(text)
 		case "agent":
@@ -193,6 +196,9 @@ func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reac
 	if c.as != nil {
 		scripts = append(scripts, simauth.Edit(c.as.say))
 	}
+	if c.ttl != 0 {
+		scripts = append(scripts, simauth.Edit(c.age))
+	}
 	switch {
 	case c.msg == nil:
 	case c.as != nil:
@@ -219,6 +225,13 @@ func (c *canned) react(x simauth.Exchange, re authority.Reaction) authority.Reac
 		re = script(x, re)
 	}
 	return re
+}
+
+// age gives the answer another TTL, signatures and all.
+func (c *canned) age(m *dns.Msg) {
+	for _, rr := range m.Answer {
+		rr.Header().Ttl = c.ttl
+	}
 }
 
 // behindQuestion puts the tail behind header and question of a reply.

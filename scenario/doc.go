@@ -56,7 +56,7 @@
 //	check                          expectations about what happened since the latest mark
 //	mark                           counting for check begins here
 //	fault SERVER FAULT [zone=Z]    misbehave from now on (authority.Fault), "off" ends it
-//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [tail=HEX] [as=NAME[:TYPE][@SERVER]] [agent=NAME] [drop]
+//	reply SERVER NAME TYPE [times=N] [delay=D] [cut=N] [forged=N] [raw=HEX] [tail=HEX] [as=NAME[:TYPE][@SERVER]] [ttl=N] [agent=NAME] [drop]
 //	    what a server says instead of the truth; * is any name or type; beneath
 //	    it rcode, flags, answer, authority, additional and ede lines. Without those
 //	    the true reply is cut, delayed, or comes after forged ones. cut=% cuts it
@@ -64,6 +64,7 @@
 //	    id, tail= behind the true question as one answer record, agent= wants errors
 //	    reported to it (RFC 9567). as= gives what the server, or another, replies to
 //	    another question, with the name that was asked for, and the rcode beneath.
+//	    ttl= is that of all that is answered.
 //	zone ZONE FILE|none [SERVER]   replace the data of a zone now; no delegation is made up
 //	sign ZONE [WORD…]|none         the zone is signed from now on, and anew whenever its data
 //	                               change, as the words say (see below); or no longer. The

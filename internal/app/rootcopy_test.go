@@ -71,6 +71,7 @@ func zoneText(z *authority.Zone) string {
 type stage struct {
 	*App
 	log     safeLog
+	mu      sync.Mutex // guards what follows
 	servers map[netip.Addr]func(query []byte) [][]byte
 	state   string
 }
@@ -131,7 +132,9 @@ func (s *stage) DialUDP(context.Context, netip.AddrPort) (net.Conn, error) {
 }
 
 func (s *stage) DialTCP(_ context.Context, to netip.AddrPort) (net.Conn, error) {
+	s.mu.Lock()
 	react := s.servers[to.Addr()]
+	s.mu.Unlock()
 	if react == nil {
 		return nil, errors.New("nobody is there")
 	}
@@ -310,7 +313,10 @@ func TestGaps(t *testing.T) {
 		s.startRoot(ctx)
 		time.Sleep(time.Minute)
 		var asked []wire.Type
+		s.mu.Lock()
 		s.servers[firstGiver] = func(query []byte) [][]byte {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			v, _ := wire.Read(query)
 			q, _ := v.Question()
 			if asked = append(asked, q.Type); q.Type == wire.TypeAXFR {
@@ -326,7 +332,10 @@ func TestGaps(t *testing.T) {
 			}
 			return [][]byte{said(query, soas[9], soas[8], soas[9], soas[9])}
 		}
+		s.mu.Unlock()
 		time.Sleep(2 * time.Hour)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if z := s.RootZone(); z.Serial != 9 || z.Source != "tcp://192.0.2.7:53" || !slices.Equal(asked, []wire.Type{wire.TypeIXFR, wire.TypeAXFR}) {
 			t.Errorf("%+v, asked for %v", z, asked)
 		}

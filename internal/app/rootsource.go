@@ -223,12 +223,16 @@ func (s fileSource) fetch(ctx context.Context, _ *rootzone.Data, judge func(uint
 // readZone reads a zone file. It ends early, with judge's error, when the serial is
 // not worth it.
 func readZone(ctx context.Context, file string, r io.Reader, judge func(uint32) error) (*rootzone.Data, error) {
-	records, at := authority.ReadRecords(dnsname.Root, file, &bounded{ctx: ctx, r: r, left: maxText})
+	text := &bounded{ctx: ctx, r: r, left: maxText}
+	records, at := authority.ReadRecords(dnsname.Root, file, text)
 	data, err := rootzone.Build(judged(records, at, judge))
+	if text.failed != nil {
+		err = text.failed // what was read before may look like a zone, or like a mistake in one
+	}
 	if err != nil && !strings.HasPrefix(err.Error(), file+":") && !errors.Is(err, rootzone.ErrSame) && !errors.Is(err, rootzone.ErrOlder) {
 		err = fmt.Errorf("%s: %w", at(), err) // what is wrong with a record, or with all of them, at the last
 	}
-	if cause := context.Cause(ctx); err != nil && cause != nil {
+	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}
 	return data, err
@@ -255,18 +259,25 @@ type bounded struct {
 	ctx  context.Context
 	r    io.Reader
 	left int
+
+	failed error // other than the end
 }
 
 var errText = fmt.Errorf("more than %d octets", maxText)
 
-func (b *bounded) Read(p []byte) (int, error) {
-	if err := b.ctx.Err(); err != nil {
-		return 0, err
+// Read is that of [io.Reader].
+func (b *bounded) Read(p []byte) (n int, err error) {
+	switch {
+	case b.ctx.Err() != nil:
+		err = b.ctx.Err()
+	case b.left <= 0:
+		err = errText
+	default:
+		n, err = b.r.Read(p[:min(len(p), b.left)])
+		b.left -= n
 	}
-	if b.left <= 0 {
-		return 0, errText
+	if err != nil && err != io.EOF {
+		b.failed = err
 	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
 	return n, err
 }

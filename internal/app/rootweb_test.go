@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"lastgood/internal/anchor"
@@ -135,6 +137,17 @@ func TestHTTPSPatience(t *testing.T) {
 	defer cancel()
 	if _, err := s.fetch(ctx, nil, anySerial); !errors.Is(err, errFetchTime) {
 		t.Error(err)
+	}
+}
+
+// TestBrokenOff: what ends with an error is no zone, though each line was read.
+func TestBrokenOff(t *testing.T) {
+	broken := errors.New("the disk is gone")
+	for _, text := range []string{"", ". 60 IN SOA ns. admin. 1 2 3 4 5\n", ". 60 IN SOA ns. admin. 1 2 3 4 5\nns. 60 IN A 192.0.2.1"} {
+		r := io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))
+		if _, err := readZone(t.Context(), "root.zone", r, anySerial); err == nil || !strings.Contains(err.Error(), broken.Error()) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

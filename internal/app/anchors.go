@@ -196,8 +196,9 @@ func (a *App) look(ctx context.Context, f *following) {
 	if ok || len(changed) > 0 {
 		a.saveKeys(f)
 	}
-	if a.o.Config.DNSSEC.KeyTagSignal {
-		a.tasks.Go(func() { a.signal(ctx, zone, f.tracker.Anchor().Tags()) })
+	if a.o.Config.DNSSEC.KeyTagSignal && seen != nil {
+		tags := f.tracker.Anchor().Tags()
+		a.tasks.Go(func() { a.signal(ctx, zone, tags) })
 	}
 }
 

@@ -58,7 +58,7 @@ func (a *App) build() error {
 		seed = binary.NativeEndian.Uint64(b[:])
 	}
 	a.watch = anchor.NewWatch(seed)
-	sinks := []event.Sink{newEventLog(a.o.Log).hear, a.counts.hear, a.watchZones, a.o.Events}
+	sinks := []event.Sink{newEventLog(a.o.Log).hear, a.counts.hear, a.hearClock, a.watchZones, a.o.Events}
 	if d := &a.o.Config.DNSSEC; d.Validation && d.ErrorReporting {
 		a.reporter = newReporter(a.clock)
 		sinks = append(sinks, a.reporter.hear)

@@ -66,8 +66,6 @@ func (c *eventCounts) hear(e event.Event) {
 		if e.Bogus && e.Failure != nil {
 			c.bogus[int(e.Failure.Code)%len(c.bogus)].Add(1)
 		}
-	case event.ClockSuspect:
-		c.suspicion.raise(&e)
 	case event.BudgetHit:
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -68,9 +68,6 @@ func (l *eventLog) hear(e event.Event) {
 		} else {
 			l.say(slog.LevelDebug, e.At, "primed the root", "servers", e.Servers)
 		}
-	case event.ClockSuspect:
-		l.say(slog.LevelWarn, e.At, "the clock of this machine seems to be wrong: no signature of the keys of a trust anchor is valid at the time that it says", "zone", e.Zone.String(),
-			"clock", stamp(e.Says), "signed-from", stamp(e.Begins), "signed-until", stamp(e.Ends), "advice", "set the clock (timedatectl, ntpdate); names are validated again at once then")
 	case event.BudgetHit:
 		l.say(slog.LevelWarn, e.At, "work bound hit", "bound", "limits."+e.Bound)
 	case event.Downgraded:
@@ -82,9 +79,6 @@ func (l *eventLog) hear(e event.Event) {
 		}
 	}
 }
-
-// stamp is a time of day.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // causeOf is a cause in words.
 func causeOf(e *ede.Error) string {

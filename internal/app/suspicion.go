@@ -20,15 +20,35 @@ type suspicion struct {
 	raised uint64
 	now    bool
 	last   clock.Mono
+	told   clock.Mono    // the last time that it was logged
 	offset time.Duration // of the time of day from the monotonic one, when it was raised
 }
 
-func (s *suspicion) raise(e *event.ClockSuspect) {
+// raise notes an answer that gives rise to it, and tells whether that is news.
+func (s *suspicion) raise(e *event.ClockSuspect) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if news = !s.now || e.At.Sub(s.told) >= suspectsLast; news {
+		s.told = e.At
+	}
 	s.raised++
 	s.now, s.last, s.offset = true, e.At, offsetOf(e.Says, e.At)
+	return news
 }
+
+// hearClock is the sink for it.
+func (a *App) hearClock(e event.Event) {
+	c, ok := e.(event.ClockSuspect)
+	if !ok || !a.counts.suspicion.raise(&c) {
+		return
+	}
+	a.o.Log.Warn("the clock of this machine seems to be wrong: no signature of the keys of a trust anchor is valid at the time that it says", "zone", c.Zone.String(),
+		"clock", stamp(c.Says), "signed-from", stamp(c.Begins), "signed-until", stamp(c.Ends),
+		"advice", "set the clock (timedatectl, ntpdate); what failed is tried again within seconds then")
+}
+
+// stamp is a time of day.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func offsetOf(wall time.Time, now clock.Mono) time.Duration {
 	return time.Duration(wall.UnixNano() - int64(now))

@@ -3,11 +3,13 @@ package anchor
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 )
 
 // incident is what is known of one trouble, before it is told of and after. The
@@ -23,6 +25,13 @@ type incident struct {
 	questions          int
 	names, stale       sketch
 	ends               ends
+	samples            []event.Question // the first that failed, of names that validated before
+}
+
+func (i *incident) sample(q event.Question) {
+	if len(i.samples) < mostSamples && !slices.Contains(i.samples, q) {
+		i.samples = append(i.samples, q)
+	}
 }
 
 // ending tells why it is over, Open when it is not.

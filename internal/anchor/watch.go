@@ -10,6 +10,7 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 )
 
 // When a zone is said to fail.
@@ -34,6 +35,7 @@ const (
 const (
 	mostBeginnings = 256
 	mostIncidents  = 64
+	mostSamples    = 4
 )
 
 // Watch notices zones that validated before and begin to fail: many names of theirs,
@@ -117,9 +119,9 @@ func (w *Watch) Validated(zone, name dnsname.Name) {
 // Failed tells that an answer for a name was not believed, by the fault of the zone
 // that the cause names. What comes back is an incident that begins with it, nil for
 // none.
-func (w *Watch) Failed(now clock.Mono, name dnsname.Name, cause *ede.Error) *Incident {
+func (w *Watch) Failed(now clock.Mono, q event.Question, cause *ede.Error) *Incident {
 	t, ok := troubleOf(cause)
-	if !ok || !name.Under(t.zone) {
+	if !ok || !q.Name.Under(t.zone) {
 		return nil
 	}
 	w.mu.Lock()
@@ -136,10 +138,14 @@ func (w *Watch) Failed(now clock.Mono, name dnsname.Name, cause *ede.Error) *Inc
 	}
 	i.last, i.met, i.cause, i.goodSince = now, now, cause, 0
 	i.bad++
-	if i.open || !w.good.has(name, t.zone.Labels()) {
+	if !w.good.has(q.Name, t.zone.Labels()) {
 		return nil
 	}
-	return w.hit(now, i, name)
+	i.sample(q)
+	if i.open {
+		return nil
+	}
+	return w.hit(now, i, q.Name)
 }
 
 // hit notes that a name that validated before fails, and opens the incident when
@@ -162,7 +168,7 @@ func (w *Watch) hit(now clock.Mono, i *incident, name dnsname.Name) *Incident {
 // Asked tells of a client's question that met a failure: it got nothing (until 0), or
 // the last good answer, which may be given until then. A name with a last good answer
 // is one that validated before.
-func (w *Watch) Asked(now clock.Mono, name dnsname.Name, cause *ede.Error, until clock.Mono) *Incident {
+func (w *Watch) Asked(now clock.Mono, q event.Question, cause *ede.Error, until clock.Mono) *Incident {
 	t, ok := troubleOf(cause)
 	if !ok {
 		return nil
@@ -175,17 +181,36 @@ func (w *Watch) Asked(now clock.Mono, name dnsname.Name, cause *ede.Error, until
 	}
 	i.met = now
 	i.questions++
-	i.names.add(w.good.hash(name))
+	hash := w.good.hash(q.Name)
+	i.names.add(hash)
 	if until == 0 {
 		return nil
 	}
-	if i.stale.add(w.good.hash(name)) {
+	if i.stale.add(hash) {
 		i.ends.add(until)
 	}
-	if i.open || !name.Under(t.zone) {
+	if i.open || !q.Name.Under(t.zone) {
 		return nil
 	}
-	return w.hit(now, i, name)
+	i.sample(q)
+	return w.hit(now, i, q.Name)
+}
+
+// Samples gives some questions at or below a name that fail, of names that validated
+// before: when they validate again, so may all the rest.
+func (w *Watch) Samples(top dnsname.Name) []event.Question {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []event.Question
+	for _, i := range w.begun {
+		for _, q := range i.samples {
+			if q.Name.Under(top) && !slices.Contains(list, q) {
+				list = append(list, q)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b event.Question) int { return dnsname.Compare(a.Name, b.Name) })
+	return list[:min(len(list), mostSamples)]
 }
 
 func troubleOf(cause *ede.Error) (trouble, bool) {

@@ -10,6 +10,8 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
+	"lastgood/internal/wire"
 )
 
 const begun = clock.Mono(time.Hour) // of the stories
@@ -23,6 +25,8 @@ func expired(zone string) *ede.Error {
 
 func child(i int, zone string) dnsname.Name { return dnsname.MustParse(fmt.Sprintf("n%d.%s", i, zone)) }
 
+func ask(name dnsname.Name) event.Question { return event.Question{Name: name, Type: wire.TypeA} }
+
 // validated lets names of a zone validate.
 func validated(w *Watch, zone string, n int) {
 	for i := range n {
@@ -33,7 +37,7 @@ func validated(w *Watch, zone string, n int) {
 // fail lets so many names of a zone fail, and gives how many incidents began.
 func fail(w *Watch, at clock.Mono, zone string, n int) (began int) {
 	for i := range n {
-		if w.Failed(at, child(i, zone), expired(zone)) != nil {
+		if w.Failed(at, ask(child(i, zone)), expired(zone)) != nil {
 			began++
 		}
 	}
@@ -51,7 +55,7 @@ func TestIncident(t *testing.T) {
 	at := begun
 	for i := range 2000 {
 		at = at.Add(time.Second)
-		told := w.Failed(at, child(i, "tld."), expired("tld."))
+		told := w.Failed(at, ask(child(i, "tld.")), expired("tld."))
 		if (told != nil) != (i == enoughNames-1) {
 			t.Fatalf("name %d: told %+v", i, told)
 		}
@@ -60,7 +64,7 @@ func TestIncident(t *testing.T) {
 			until = 0
 		}
 		for range 3 {
-			w.Asked(at, child(i, "tld."), expired("tld."), until)
+			w.Asked(at, ask(child(i, "tld.")), expired("tld."), until)
 		}
 	}
 	list := w.List(at)
@@ -101,7 +105,7 @@ func TestNoIncident(t *testing.T) {
 		"one client asking one broken name": func(w *Watch) (n int) {
 			validated(w, "a.", 100)
 			for k := range 1000 {
-				if w.Failed(begun.Add(time.Duration(k)*time.Second), child(1, "a."), expired("a.")) != nil {
+				if w.Failed(begun.Add(time.Duration(k)*time.Second), ask(child(1, "a.")), expired("a.")) != nil {
 					n++
 				}
 			}
@@ -110,7 +114,7 @@ func TestNoIncident(t *testing.T) {
 		"broken names beside good ones, since ever": func(w *Watch) (n int) {
 			validated(w, "test.", 50)
 			for k := range 1000 {
-				if w.Failed(begun, dnsname.MustParse(fmt.Sprintf("broken%d.test.", k)), expired("test.")) != nil {
+				if w.Failed(begun, ask(dnsname.MustParse(fmt.Sprintf("broken%d.test.", k))), expired("test.")) != nil {
 					n++
 				}
 			}
@@ -131,7 +135,7 @@ func TestNoIncident(t *testing.T) {
 			validated(w, "a.", 100)
 			for k := range 100 {
 				e := &ede.Error{Code: ede.NoReachableAuthority, Zone: "\x01a\x00"}
-				if w.Failed(begun, child(k, "a."), e) != nil || w.Failed(begun, child(k, "a."), &ede.Error{Code: ede.Bogus}) != nil || w.Failed(begun, child(k, "a."), nil) != nil {
+				if w.Failed(begun, ask(child(k, "a.")), e) != nil || w.Failed(begun, ask(child(k, "a.")), &ede.Error{Code: ede.Bogus}) != nil || w.Failed(begun, ask(child(k, "a.")), nil) != nil {
 					n++
 				}
 			}
@@ -142,7 +146,7 @@ func TestNoIncident(t *testing.T) {
 			for k := range 100 {
 				n += fail(w, begun, "a.", 1)
 				validated(w, "a.", 100)
-				if w.Failed(begun, child(k, "a."), expired("a.")) != nil {
+				if w.Failed(begun, ask(child(k, "a.")), expired("a.")) != nil {
 					n++
 				}
 			}
@@ -151,7 +155,7 @@ func TestNoIncident(t *testing.T) {
 		"now and then one": func(w *Watch) (n int) {
 			validated(w, "a.", 100)
 			for k := range 100 {
-				if w.Failed(begun.Add(time.Duration(k)*(beginning+1)), child(k, "a."), expired("a.")) != nil {
+				if w.Failed(begun.Add(time.Duration(k)*(beginning+1)), ask(child(k, "a.")), expired("a.")) != nil {
 					n++
 				}
 			}
@@ -160,7 +164,7 @@ func TestNoIncident(t *testing.T) {
 		"names that are not the zone's": func(w *Watch) (n int) {
 			validated(w, "b.", 100)
 			for k := range 100 {
-				if w.Failed(begun, child(k, "b."), expired("a.")) != nil {
+				if w.Failed(begun, ask(child(k, "b.")), expired("a.")) != nil {
 					n++
 				}
 			}
@@ -179,15 +183,36 @@ func TestNoIncident(t *testing.T) {
 func TestAfterRestart(t *testing.T) {
 	w, told := NewWatch(3), 0
 	for i := range 100 {
-		if fail(w, begun, "tld.", 1); w.Asked(begun, child(i, "tld."), expired("tld."), begun.Add(time.Hour)) != nil {
+		if fail(w, begun, "tld.", 1); w.Asked(begun, ask(child(i, "tld.")), expired("tld."), begun.Add(time.Hour)) != nil {
 			told++
 		}
-		if w.Asked(begun, dnsname.MustParse("alias.other."), expired("tld."), 0) != nil {
+		if w.Asked(begun, ask(dnsname.MustParse("alias.other.")), expired("tld."), 0) != nil {
 			told++
 		}
 	}
 	if list := w.List(begun); told != 1 || len(list) != 1 || list[0].Questions != 200 {
 		t.Errorf("told %d times: %+v", told, list)
+	}
+}
+
+// TestSamples: what is to be looked at again later are names that validated before.
+func TestSamples(t *testing.T) {
+	w := NewWatch(8)
+	validated(w, "tld.", 100)
+	validated(w, "other.", 100)
+	w.Failed(begun, ask(dnsname.MustParse("never.tld.")), expired("tld."))
+	fail(w, begun, "other.", 1)
+	if got := w.Samples("\x03tld\x00"); got != nil {
+		t.Errorf("%v", got)
+	}
+	fail(w, begun, "tld.", 2)
+	fail(w, begun, "tld.", 2)
+	if got := w.Samples("\x03tld\x00"); len(got) != 2 || got[0].Name != child(0, "tld.") || got[1] != ask(child(1, "tld.")) {
+		t.Errorf("%v", got)
+	}
+	fail(w, begun, "tld.", 100)
+	if got := w.Samples(dnsname.Root); len(got) != mostSamples {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -211,7 +236,7 @@ func TestEndings(t *testing.T) {
 			t.Fatal("it did not begin")
 		}
 		if c.asked {
-			w.Asked(begun.Add(time.Minute), child(1, "tld."), expired("tld."), 0)
+			w.Asked(begun.Add(time.Minute), ask(child(1, "tld.")), expired("tld."), 0)
 		}
 		got := ""
 		for _, e := range w.Look(begun.Add(c.after), func(zone dnsname.Name) bool { return zone.String() == c.covered }) {
@@ -250,7 +275,7 @@ func TestWatchIsBounded(t *testing.T) {
 	validated(w, "tld.", enoughNames)
 	fail(w, begun, "tld.", enoughNames)
 	for i := range 1000 {
-		w.Asked(begun, child(i, "tld."), expired("tld."), 0)
+		w.Asked(begun, ask(child(i, "tld.")), expired("tld."), 0)
 	}
 	for z := range 2000 {
 		zone := fmt.Sprintf("z%d.", z)
@@ -315,14 +340,14 @@ func TestWatchStories(t *testing.T) {
 				if good[zone][n] {
 					recent[zone][n] = now
 				}
-				began = w.Failed(now, child(n, zone), expired(zone))
+				began = w.Failed(now, ask(child(n, zone)), expired(zone))
 			case 5, 6:
 				until := clock.Mono(0)
 				if r.IntN(2) == 0 && good[zone][n] {
 					until = now.Add(time.Hour)
 					recent[zone][n] = now
 				}
-				began = w.Asked(now, child(n, zone), expired(zone), until)
+				began = w.Asked(now, ask(child(n, zone)), expired(zone), until)
 			default:
 				for _, e := range w.Look(now, func(z dnsname.Name) bool { return r.IntN(20) == 0 }) {
 					if !open[e.Zone.String()] || e.Ended == Open {

@@ -41,8 +41,9 @@ type negatives struct {
 // ntaCheck is what is known of a zone with a negative trust anchor.
 type ntaCheck struct {
 	next    clock.Mono
-	at      time.Time // of the last, zero for none
-	trouble string    // that was found then
+	at      time.Time        // of the last, zero for none
+	trouble string           // that was found then
+	samples []event.Question // that failed when it was added
 }
 
 // startNegatives reads what the last run kept, and has all of them tended until ctx
@@ -168,7 +169,11 @@ func (c controlAPI) AddNTA(zone dnsname.Name, until time.Time, reason string, fo
 	if err != nil {
 		return control.NTA{}, err
 	}
-	delete(n.checks, zone)
+	check := ntaCheck{next: a.clock.Now().Add(ntaRecheck), samples: a.watch.Samples(zone)}
+	if len(check.samples) == 0 { // nothing fails any more while there was one already
+		check.samples = n.checks[zone].samples
+	}
+	n.checks[zone] = check
 	a.saveNegatives()
 	a.negativeAdded(zone)
 	n.changes[event.NegativeAdded].Add(1)

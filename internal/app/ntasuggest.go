@@ -19,14 +19,14 @@ func (a *App) watchZones(e event.Event) {
 	case event.Judged:
 		switch {
 		case e.Failure != nil:
-			began = a.watch.Failed(e.At, e.Question.Name, e.Failure)
+			began = a.watch.Failed(e.At, e.Question, e.Failure)
 		case e.Secure && e.Zone != "" && e.Question.Type != wire.TypeDNSKEY:
 			a.watch.Validated(e.Zone, e.Question.Name)
 		}
 	case event.Failed:
-		began = a.watch.Asked(e.At, e.Question.Name, e.Cause, 0)
+		began = a.watch.Asked(e.At, e.Question, e.Cause, 0)
 	case event.StaleServed:
-		began = a.watch.Asked(e.At, e.Question.Name, e.Cause, e.Until)
+		began = a.watch.Asked(e.At, e.Question, e.Cause, e.Until)
 	}
 	if began != nil {
 		a.tellIncident(began)

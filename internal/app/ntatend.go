@@ -88,17 +88,19 @@ func (a *App) untend() (wait time.Duration, any bool) {
 // recheck validates a zone as if it had no negative trust anchor, and drops that if
 // it is needed no longer.
 func (a *App) recheck(ctx context.Context, zone dnsname.Name) {
-	ctx, cancel := context.WithTimeout(ctx, a.o.Config.Limits.ResolutionDeadline)
-	defer cancel()
-	trouble := a.troubleOf(ctx, zone)
 	n := &a.ntas
+	n.mu.Lock()
+	check := n.checks[zone]
+	n.mu.Unlock()
+	check.at, check.trouble = a.clock.Wall().UTC().Truncate(time.Second), a.troubleOf(ctx, zone, check.samples)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !a.negatives.Has(zone) { // removed meanwhile
 		return
 	}
-	n.checks[zone] = ntaCheck{next: a.clock.Now().Add(ntaRecheck), at: a.clock.Wall().UTC().Truncate(time.Second), trouble: trouble}
-	if trouble != "" {
+	check.next = a.clock.Now().Add(ntaRecheck)
+	n.checks[zone] = check
+	if check.trouble != "" {
 		n.checked[1].Add(1)
 		return
 	}
@@ -113,9 +115,15 @@ func (a *App) recheck(ctx context.Context, zone dnsname.Name) {
 }
 
 // troubleOf tells why a zone does not validate, "" when it does: by its SOA record,
-// which whoever serves it has.
-func (a *App) troubleOf(ctx context.Context, zone dnsname.Name) string {
-	return causeText(a.resolver.Rejudge(ctx, event.Question{Name: zone, Type: wire.TypeSOA}).Failure)
+// which whoever serves it has, and by questions that failed before, as far as any are
+// known. A name that is not there any more validates as that.
+func (a *App) troubleOf(ctx context.Context, zone dnsname.Name, samples []event.Question) string {
+	for _, q := range append([]event.Question{{Name: zone, Type: wire.TypeSOA}}, samples...) {
+		if why := a.resolver.Rejudge(ctx, q).Failure; why != nil {
+			return causeText(why)
+		}
+	}
+	return ""
 }
 
 // negativeAdded has forgotten what failed because of what is not validated any more.

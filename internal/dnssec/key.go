@@ -47,8 +47,8 @@ func ReadKey(rdata []byte) (*Key, error) {
 	return k, nil
 }
 
-// mostKey is the longest data of a key that is kept: those of known algorithms are
-// half as long at most.
+// mostKey is the longest data of a key that is kept, in octets: those of known
+// algorithms are half as long at most.
 const mostKey = 2 * mostRSA
 
 // ReadKeys reads those of a DNSKEY set that may sign a zone, up to the limit.

@@ -117,3 +117,35 @@ func TestKeyTable(t *testing.T) {
 		t.Errorf("%d octets, counted %d", sum, table.octets)
 	}
 }
+
+// TestTooManyPointers: when thousands of DS records lead to none of a zone's keys, to
+// say so takes no thousands of digests.
+func TestTooManyPointers(t *testing.T) {
+	zone := dnsname.MustParse("example.")
+	set := &rrset.Set{Name: zone, Type: wire.TypeDNSKEY}
+	var p pointers
+	for i := range byte(200) {
+		data := append([]byte{0, 0, 3, 15}, make([]byte, 200)...)
+		data[200] = i
+		set.Data = set.Data.Append(data)
+		k, err := dnssec.ReadKey(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.list = append(p.list, dnssec.DS{Tag: k.Tag, Algorithm: 15, Type: dnssec.SHA256, Digest: k.Digest(zone, dnssec.SHA256)})
+	}
+	last := p.list[len(p.list)-1]
+	p.of, p.list = "its DS records", append(p.list[150:151], p.list...)
+	if err := p.nobody(zone, set); err.Code != ede.NoZoneKeyBit {
+		t.Errorf("among the first: %v", err)
+	}
+	p.list = p.list[:0]
+	for range 5000 {
+		p.list = append(p.list, dnssec.DS{Tag: last.Tag, Algorithm: 15, Type: dnssec.SHA256, Digest: make([]byte, 32)})
+	}
+	p.list = append(p.list, last)
+	p.tags = nil
+	if err := p.nobody(zone, set); err.Code != ede.DNSKEYMissing || len(err.Text) > 200 {
+		t.Errorf("behind five thousand: %v", err)
+	}
+}

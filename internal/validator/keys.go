@@ -69,21 +69,22 @@ type pointers struct {
 // nobody is the failure when they lead to none: which keys there are, and why the
 // one that is meant does not do.
 func (p *pointers) nobody(zone dnsname.Name, set *rrset.Set) *ede.Error {
-	for i := range p.list {
-		p.tags = append(p.tags, p.list[i].Tag)
+	list := p.list[:min(len(p.list), mostTold)] // to tell of more is not worth the digests
+	for i := range list {
+		p.tags = append(p.tags, list[i].Tag)
 	}
 	slices.Sort(p.tags)
 	err := &ede.Error{Code: ede.DNSKEYMissing, ID: "NDSK"}
 	var have []uint16
 	for rdata := range set.Data.All() {
 		k, bad := dnssec.ReadKey(rdata)
-		if bad != nil || len(have) == mostTold {
+		if bad != nil || len(rdata) > longestTold || len(have) == mostTold {
 			continue
 		}
 		have = append(have, k.Tag)
-		for i := range p.list {
+		for i := range list {
 			switch {
-			case !p.list[i].Matches(zone, k):
+			case !list[i].Matches(zone, k):
 			case !k.IsZone():
 				return &ede.Error{Code: ede.NoZoneKeyBit, ID: "NZKB", Text: fmt.Sprintf("key %d of %s, which its DS record means, is no zone key", k.Tag, zone)}
 			case k.IsRevoked():
@@ -96,9 +97,12 @@ func (p *pointers) nobody(zone dnsname.Name, set *rrset.Set) *ede.Error {
 	return err
 }
 
-// mostTold bounds the keys that are named in one text, and the digests that are
-// made for it.
-const mostTold = 8
+// Bounds of what is told in one text: keys and DS records, and the octets of a key that
+// a digest is made of for it.
+const (
+	mostTold    = 8
+	longestTold = 1024
+)
 
 func numbers(tags []uint16) string {
 	if len(tags) == 0 {

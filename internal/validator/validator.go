@@ -66,11 +66,12 @@ func (v *Validator) Regardless() *Validator {
 // stands finds what a name stands on. An anchor that there is no way to verify
 // anything with is as if its zone were not to be validated (RFC 4035 §5.2).
 func (v *Validator) stands(name dnsname.Name, at time.Time) anchor.Ground {
-	g := v.grounds.Positive
-	if !v.all {
-		g = func(name dnsname.Name) anchor.Ground { return v.grounds.Ground(name, at) }
+	var found anchor.Ground
+	if v.all {
+		found = v.grounds.Positive(name)
+	} else {
+		found = v.grounds.Ground(name, at)
 	}
-	found := g(name)
 	if found.Kind == anchor.Anchored && !found.Anchor.Usable(&v.policy) {
 		found.Kind = anchor.Insecure
 	}

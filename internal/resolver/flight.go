@@ -39,7 +39,8 @@ type flight struct {
 	ramp    *ramp // the slow start that it is counted in, nil for none
 	link    int   // how many flights for links of chains of trust wait for it, at least
 	work    *dnssec.Budget
-	behind  bool // nobody waits in the end: what failed is tried again after a while
+	behind  bool      // nobody waits in the end: what failed is tried again after a while
+	above   referrals // of those that wait for it
 
 	// Guarded by flights.mu.
 	waiters int
@@ -86,6 +87,7 @@ type job struct {
 	link   int            // how many links of a chain of trust it is away from the question
 	raw    bool           // what is found needs no validation
 	behind bool           // see flight
+	above  referrals      // likewise
 	depth  int
 	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
 	seen   uint64     // flights.landed before the cache was asked
@@ -147,7 +149,7 @@ func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) 
 	fs.next++
 	f := &flight{
 		key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-		alone: j.alone, early: j.early, ramp: j.ramp, link: j.link, work: j.work, behind: j.behind, recheck: !j.early && fs.landed.Load() != j.seen,
+		alone: j.alone, early: j.early, ramp: j.ramp, link: j.link, work: j.work, behind: j.behind, above: j.above, recheck: !j.early && fs.landed.Load() != j.seen,
 		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
 	}
 	fs.open[key], fs.byID[f.req.Flight] = f, f

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"lastgood/internal/anchor"
@@ -37,24 +38,46 @@ const (
 	// mostLinks is how many flights for links of a chain of trust may wait for one
 	// another: two for each zone above the deepest.
 	mostLinks = 40
+	// mostHanded is how many links of referrals flights hand on.
+	mostHanded = 16
 )
 
-// referred gives what the flight's own referrals said of a zone's DS records, which
-// saves asking for them: judged, and stored for others.
+// referred gives what referrals said of a zone's DS records, the flight's own or those
+// of the flights that wait for it, which saves asking for them: judged, and stored for
+// others. Flights share what they were told, so a copy is judged.
 func (l chainLinks) referred(ctx context.Context, zone dnsname.Name) (cache.Entry, bool) {
-	list := l.f.result.Links
-	for i := range list {
-		if list[i].Name != zone || list[i].Type != wire.TypeDS {
+	for _, said := range [...]referrals{{l.f.result.Since, l.f.result.Links}, l.f.above} {
+		i := slices.IndexFunc(said.links, func(e cache.Entry) bool { return e.Name == zone && e.Type == wire.TypeDS })
+		if i < 0 {
 			continue
 		}
-		if v := l.r.validator.Judge(ctx, l, event.Question{Name: zone, Type: wire.TypeDS}, list[i:i+1], l.f.work); v.Good == 1 && !v.Lapsed {
-			now, gen := l.r.clock.Now(), l.f.result.Since
-			l.r.cache.PutSince(now, gen, &list[i])
-			l.r.prove(now, gen, &list[i])
-			return list[i], true
+		e := slices.Clone(said.links[i : i+1])
+		q := event.Question{Name: zone, Type: wire.TypeDS}
+		if v := l.r.validator.Judge(ctx, l, q, e, l.f.work); v.Good == 1 && !v.Lapsed {
+			now := l.r.clock.Now()
+			l.r.cache.PutSince(now, said.since, &e[0])
+			l.r.prove(now, said.since, &e[0])
+			return e[0], true
 		}
 	}
 	return cache.Entry{}, false
+}
+
+// referrals are what referrals said of zones' DS records, which nobody judged.
+type referrals struct {
+	since uint32        // cache.Generation before
+	links []cache.Entry // at most mostHanded; shared, not to be changed
+}
+
+// handed are the links that a flight hands to those that it waits for.
+func (f *flight) handed() referrals {
+	own := referrals{f.result.Since, f.result.Links}
+	if len(f.above.links) > 0 {
+		own.links = append(slices.Clip(own.links), f.above.links...)
+		own.since = min(own.since, f.above.since)
+	}
+	own.links = own.links[:min(len(own.links), mostHanded)]
+	return own
 }
 
 // settle marks what cannot be validated: it needs no judgement to be stored.
@@ -119,7 +142,7 @@ func (l chainLinks) Fetch(ctx context.Context, zone dnsname.Name, typ wire.Type)
 	}
 	q := Query{Name: zone, Type: typ, RD: true, Arrival: r.clock.Now()}
 	t := trail{r: r, q: &q, name: zone, job: job{
-		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1, behind: f.behind,
+		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1, behind: f.behind, above: f.handed(),
 	}}
 	hop, failed := t.hop(ctx)
 	if failed != nil {

@@ -33,7 +33,7 @@ type synthesis struct {
 	now    clock.Mono
 	zone   cache.RangeZone
 	seen   []*cache.Range // that were looked at, no more than names are hashed
-	oldest clock.Mono     // of those that are used: when it was stored
+	oldest clock.Mono     // of those that prove something: when it was stored
 	until  clock.Mono     // the first of them expires
 	valid  time.Time      // and so do its signatures
 }
@@ -133,7 +133,8 @@ func (s *synthesis) entry() (cache.Entry, bool) {
 	if soa == nil {
 		return e, false
 	}
-	s.use(&e, soa)
+	e.Proof = append(e.Proof, soa.Set)
+	s.bound(s.now, soa.Expiry, soa.Valid) // which proves nothing, however old it is
 	s.prove(&e, sets)
 	return e, true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -487,6 +488,25 @@ func FuzzRanges(f *testing.F) {
 			t.Error("something is left")
 		}
 	})
+}
+
+// What the index says that it takes is about what it takes.
+func TestRangesTakeWhatTheySay(t *testing.T) {
+	c := withRanges(64 << 20)
+	x := &c.ranges
+	before := heap()
+	for i := range 5000 {
+		s := nsecSet("example.", fmt.Sprintf("a-longer-name%05d.example.", i), fmt.Sprintf("a-longer-name%05dx.example.", i), 3600)
+		s.Sigs = rrset.Packed(nil).Append(append(s.Sigs.First(), make([]byte, 64)...))
+		e := Entry{Name: name("nope.example."), Security: rrset.Secure, TTL: 3600, Stored: at(0), Expiry: at(time.Hour), Proof: []rrset.Set{s}}
+		x.take(at(0), 0, &e)
+	}
+	held, said := heap()-before, x.bytes.Load()
+	if x.count.Load() != 5000 || held > said*115/100 || held < said/2 {
+		t.Errorf("%d ranges take %d bytes, %d are said", x.count.Load(), held, said)
+	}
+	t.Logf("%d bytes each, %d said", held/5000, said/5000)
+	runtime.KeepAlive(c)
 }
 
 // BenchmarkRanges is a search among many.

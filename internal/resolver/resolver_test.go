@@ -39,7 +39,8 @@ type scripted struct {
 	learned time.Duration
 	samples []time.Duration
 	offline bool
-	blamed  []string // what infra heard of validation
+	blamed  []string   // what infra heard of validation
+	cause   *ede.Error // of what it forgets
 }
 
 func (s *scripted) Resolve(ctx context.Context, r iterator.Request) iterator.Result {
@@ -76,7 +77,7 @@ func (s *scripted) CutSound(_ clock.Mono, cut dnsname.Name) bool {
 	return false
 }
 
-func (s *scripted) SoundBelow(clock.Mono, dnsname.Name) *ede.Error { return nil }
+func (s *scripted) SoundBelow(clock.Mono, dnsname.Name) *ede.Error { return s.cause }
 
 func (s *scripted) Want(_ clock.Mono, _ dnsname.Name, q event.Question) bool {
 	s.mu.Lock()

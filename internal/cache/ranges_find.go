@@ -85,18 +85,26 @@ func (z RangeZone) usable(r *Range) *Range {
 }
 
 // Standing tells of what shows that a name exists, data of it and denials of some of
-// its types: when the last of that was stored, and whether any is fresh; 0: there is
-// nothing.
-func (c *Cache) Standing(now clock.Mono, name dnsname.Name) (stored clock.Mono, fresh bool) {
+// its types: when the last of that was stored, and whether any is fresh, or all past
+// their TTL; Gone: there is nothing.
+func (c *Cache) Standing(now clock.Mono, name dnsname.Name) (stored clock.Mono, state stale.State) {
+	state = stale.Gone
 	tag := c.hash.name(name)
 	s := c.store.shard(tag)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all [MaxTypes]ref
 	for _, r := range s.ofName(all[:0], uint32(tag), name) {
-		if state := s.state(r, now); metaKindOf(s.meta(r)) != NXDomain && state != stale.Gone && !s.buried(r) {
-			stored, fresh = max(stored, s.stored(r)), fresh || state == stale.Fresh
+		its := s.state(r, now)
+		if metaKindOf(s.meta(r)) == NXDomain || its == stale.Gone || s.buried(r) {
+			continue
+		}
+		if state == stale.Gone || s.stored(r) > stored {
+			stored = s.stored(r)
+		}
+		if state != stale.Fresh {
+			state = its
 		}
 	}
-	return stored, fresh
+	return stored, state
 }

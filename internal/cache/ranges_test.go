@@ -13,6 +13,7 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/rrset"
+	"lastgood/internal/stale"
 	"lastgood/internal/wire"
 )
 
@@ -350,18 +351,20 @@ func TestStanding(t *testing.T) {
 	c.Put(at(0), address(n, 60))
 	c.Put(at(10*time.Second), data(n, wire.TypeTXT, 30, 1, 'x'))
 	c.Put(at(0), denial(NXDomain, name("nope.example."), wire.TypeNone, 60))
+	c.Put(-at(time.Minute), address(name("old.example."), 3600))
 	for _, tc := range []struct {
 		n      dnsname.Name
 		now    clock.Mono
 		stored clock.Mono
-		fresh  bool
+		state  stale.State
 	}{
-		{n, at(20 * time.Second), at(10 * time.Second), true}, {n, at(50 * time.Second), at(10 * time.Second), true},
-		{n, at(70 * time.Second), at(10 * time.Second), false}, {n, at(3 * time.Hour), 0, false},
-		{name("nope.example."), at(1), 0, false}, {name("other.example."), at(1), 0, false},
+		{n, at(20 * time.Second), at(10 * time.Second), stale.Fresh}, {n, at(50 * time.Second), at(10 * time.Second), stale.Fresh},
+		{n, at(70 * time.Second), at(10 * time.Second), stale.Stale}, {n, at(3 * time.Hour), 0, stale.Gone},
+		{name("nope.example."), at(1), 0, stale.Gone}, {name("other.example."), at(1), 0, stale.Gone},
+		{name("old.example."), at(1), -at(time.Minute), stale.Fresh}, // from before the start
 	} {
-		if stored, fresh := c.Standing(tc.now, tc.n); stored != tc.stored || fresh != tc.fresh {
-			t.Errorf("%s at %v: %v %v", tc.n, tc.now, stored, fresh)
+		if stored, state := c.Standing(tc.now, tc.n); stored != tc.stored || state != tc.state {
+			t.Errorf("%s at %v: %v %v", tc.n, tc.now, stored, state)
 		}
 	}
 }

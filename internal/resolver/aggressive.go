@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -55,8 +56,8 @@ func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, 
 	if !ok || since > s.oldest || s.until.Sub(now) < time.Second || state == stale.Stale && last.Entry.Stored > s.oldest {
 		return Hop{}, false
 	}
-	stored, fresh := t.r.cache.Standing(now, t.name)
-	if e.Kind != cache.NoData && (fresh || stored > s.oldest) {
+	stored, standing := t.r.cache.Standing(now, t.name)
+	if e.Kind != cache.NoData && (standing == stale.Fresh || standing == stale.Stale && stored > s.oldest) {
 		return Hop{}, false
 	}
 	e.TTL = uint32(s.until.Sub(s.oldest) / time.Second)
@@ -66,24 +67,27 @@ func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, 
 		h.made = true
 		return h, true
 	}
-	if e.Kind == cache.Data || state == stale.Stale || e.Kind == cache.NXDomain && stored != 0 {
+	if e.Kind == cache.Data || state == stale.Stale || e.Kind == cache.NXDomain && standing != stale.Gone {
 		t.r.cache.PutSince(s.oldest, gen, &e) // as if the zone had been asked then
 	}
 	t.r.stats.synthesised.count(&e)
 	return t.step(e), true
 }
 
+// never is before all that is stored, also in an earlier run of the program.
+const never = clock.Mono(math.MinInt64)
+
 // proven finds the zone whose records may speak for the trail's present name: no
 // zone known beneath it does, nobody else is to be asked for the name, and it is
-// validated now. What the zone said before since was before the name became a cut.
+// validated now. What the zone said before since it said before the name became a cut.
 func (t *trail) proven(now clock.Mono) (zone cache.RangeZone, since clock.Mono, ok bool) {
 	r, name := t.r, t.name
 	if r.aggressive == nil {
-		return zone, 0, false
+		return zone, never, false
 	}
 	switch t.q.Type {
 	case wire.TypeRRSIG, wire.TypeNSEC, wire.TypeNSEC3, wire.TypeSIG, wire.TypeNXT, wire.TypeANY:
-		return zone, 0, false
+		return zone, never, false
 	case wire.TypeDS:
 		if !name.IsRoot() {
 			name = name.Parent() // whose word it is (RFC 4035 §2.4)
@@ -91,13 +95,14 @@ func (t *trail) proven(now clock.Mono) (zone cache.RangeZone, since clock.Mono, 
 	}
 	zone, ok = r.cache.Ranges(now, name)
 	if !ok || r.uncached != nil && r.uncached(t.name) || !r.validator.Anchored(t.name, t.q.Type) {
-		return zone, 0, false
+		return zone, never, false
 	}
 	for _, own := range r.served {
 		if t.name.Under(own) && !zone.Name().Under(own) {
-			return zone, 0, false
+			return zone, never, false
 		}
 	}
+	since = never
 	cut, known := r.cache.Closest(now, t.name)
 	if known && cut.Cut == t.name && name != t.name {
 		since = cut.Learned

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -35,9 +36,27 @@ func (nowhere) DialTCP(context.Context, netip.AddrPort) (net.Conn, error) {
 	return nil, syscall.ENETUNREACH
 }
 
+// journal is a log that is read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 // keeper is an App whose negative trust anchors a test reads and adds, without a
 // network.
-func keeper(t *testing.T, dir string, log *strings.Builder) (*App, func()) {
+func keeper(t *testing.T, dir string, log *journal) (*App, func()) {
 	t.Helper()
 	c := config.Default()
 	c.DNSSEC.Validation = true
@@ -66,7 +85,7 @@ func zonesOf(list []control.NTA) (zones string) {
 // removed one is not.
 func TestNegativesOutliveARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, log := t.TempDir(), new(strings.Builder)
+		dir, log := t.TempDir(), new(journal)
 		a, stop := keeper(t, dir, log)
 		until := a.clock.Wall().Add(3 * time.Hour).UTC().Truncate(time.Second)
 		for _, zone := range []string{"a.", "b."} {
@@ -106,7 +125,7 @@ func TestRefusedNegatives(t *testing.T) {
 		"twice":   {"x", "y", "holds another one"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, log := t.TempDir(), new(strings.Builder)
+			dir, log := t.TempDir(), new(journal)
 			path := filepath.Join(dir, ntaFile)
 			os.WriteFile(path, []byte(c.text), 0o600)
 			if c.aside != "" {
@@ -128,7 +147,7 @@ func TestRefusedNegatives(t *testing.T) {
 // TestNegativesThatCannotBeSaved count all the same, and whoever adds one is told.
 func TestNegativesThatCannotBeSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, log := filepath.Join(t.TempDir(), "none"), new(strings.Builder)
+		dir, log := filepath.Join(t.TempDir(), "none"), new(journal)
 		a, stop := keeper(t, dir, log)
 		defer stop()
 		if n, err := a.NTAs().AddNTA("\x01b\x00", time.Time{}, "", false); err != nil || n.Kept {
@@ -207,7 +226,7 @@ func TestNegativesEnd(t *testing.T) {
 // TestNegativesChangeTheSnapshot: a snapshot that was written under other ones is no
 // longer taken for the truth at their zones.
 func TestNegativesChangeTheSnapshot(t *testing.T) {
-	a, stop := keeper(t, "", new(strings.Builder))
+	a, stop := keeper(t, "", new(journal))
 	defer stop()
 	now := a.clock.Wall()
 	before := a.snapshots.said.fingerprints(now)
@@ -254,7 +273,7 @@ func TestNTAsOverTheControlAddress(t *testing.T) {
 // TestSuggestions: what the watch finds is logged, told as an event, and listed.
 func TestSuggestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := new(strings.Builder)
+		log := new(journal)
 		a, stop := keeper(t, "", log)
 		defer stop()
 		var told []event.Incident

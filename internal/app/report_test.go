@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,7 +59,13 @@ func told(r *reporter, flight event.FlightID, name, agent string) {
 func TestReporter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReporter(clock.New())
-		var asked []string
+		var mu sync.Mutex
+		var list []string
+		asked := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return list
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -67,7 +74,9 @@ func TestReporter(t *testing.T) {
 				if q.Type != wire.TypeTXT || !q.RD {
 					t.Errorf("asked %+v", q)
 				}
-				asked = append(asked, q.Name.String())
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, q.Name.String())
 				return nil
 			})
 		}()
@@ -77,21 +86,26 @@ func TestReporter(t *testing.T) {
 		told(r, 3, "a.example.", "agent.")
 		told(r, 4, "c.example.", "agent.")
 		time.Sleep(reportPause)
-		if got := strings.Join(asked, " "); got != "_er.1.a.example.6._er.agent. _er.1.c.example.6._er.agent." {
+		synctest.Wait()
+		if got := strings.Join(asked(), " "); got != "_er.1.a.example.6._er.agent. _er.1.c.example.6._er.agent." {
 			t.Error(got)
 		}
 		time.Sleep(reportAgain)
+		synctest.Wait()
 		told(r, 5, "a.example.", "agent.")
-		began := len(asked)
+		synctest.Wait()
+		began := len(asked())
 		for i := range 200 {
 			told(r, event.FlightID(10+i), "a.example.", fmt.Sprintf("agent%d.", i))
 		}
 		time.Sleep(time.Second)
-		if n := len(asked) - began; n < 10 || n > 12 {
+		synctest.Wait()
+		if n := len(asked()) - began; n < 10 || n > 12 {
 			t.Errorf("%d reports in a second", n)
 		}
 		time.Sleep(time.Minute)
-		if n := len(asked) - began; n > reportsWaiting+2 || r.dropped.Load() < 200-reportsWaiting-2 || r.repeats.Load() != 1 || int(r.sends.Load()) != len(asked) {
+		synctest.Wait()
+		if n := len(asked()) - began; n > reportsWaiting+2 || r.dropped.Load() < 200-reportsWaiting-2 || r.repeats.Load() != 1 || int(r.sends.Load()) != len(asked()) {
 			t.Errorf("%d reports, dropped %d, repeated %d, sent %d", n, r.dropped.Load(), r.repeats.Load(), r.sends.Load())
 		}
 		cancel()

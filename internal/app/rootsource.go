@@ -25,7 +25,7 @@ import (
 // was 1.4 MB in messages and 2.3 MB as text when they were set.
 const (
 	maxTransfer  = 16 << 20
-	maxText      = 16 << 20
+	maxText      = 8 << 20
 	maxAddresses = 4 // of a server that are tried in one attempt
 )
 

@@ -86,7 +86,7 @@ func TestHTTPSHostile(t *testing.T) {
 		h          http.HandlerFunc
 	}{
 		{"missing", `the server answered "404 Not Found"`, http.NotFound},
-		{"endless", "more than 16777216 octets", func(w http.ResponseWriter, r *http.Request) {
+		{"endless", "more than 8388608 octets", func(w http.ResponseWriter, r *http.Request) {
 			line := []byte(strings.Repeat(";", 32<<10) + "\n")
 			for r.Context().Err() == nil {
 				if _, err := w.Write(line); err != nil {
@@ -94,7 +94,7 @@ func TestHTTPSHostile(t *testing.T) {
 				}
 			}
 		}},
-		{"announced as large", "more than 16777216 octets", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "16777217") }},
+		{"announced as large", "more than 8388608 octets", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "8388609") }},
 		{"in the clear", "redirects to what is not https", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL, http.StatusFound) }},
 		{"round and round", "more than 3 redirects", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, r.URL.Path+"x", http.StatusFound)

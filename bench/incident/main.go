@@ -107,6 +107,7 @@ func real(ctx context.Context, o *options) ([]*course, error) {
 	}
 	defer os.RemoveAll(dir)
 	w := &world{dir: dir, pace: o.pace}
+	defer w.end()
 	if o.lastgood == "" {
 		o.lastgood = filepath.Join(dir, "lastgood")
 		if _, err := w.run(ctx, "go", "build", "-C", root(), "-o", o.lastgood, "./cmd/lastgood"); err != nil {

@@ -105,7 +105,15 @@ func (w *world) start(ctx context.Context, r *resolver) error {
 	return fmt.Errorf("%s does not answer: %s", r.name, log)
 }
 
-// daemon starts a program that is ended with ctx.
+// end ends what daemon started, and waits for it.
+func (w *world) end() {
+	for _, cmd := range w.daemons {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	}
+}
+
+// daemon starts a program that is ended with ctx, and at the latest by end.
 func (w *world) daemon(ctx context.Context, log string, args ...string) (*exec.Cmd, error) {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
@@ -127,5 +135,9 @@ func (w *world) daemon(ctx context.Context, log string, args ...string) (*exec.C
 	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+w.file(log+".state"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	return cmd, cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	w.daemons = append(w.daemons, cmd)
+	return cmd, nil
 }

@@ -27,6 +27,8 @@ type world struct {
 	dir    string
 	pace   int    // how many seconds of the evening pass in one
 	anchor string // the root's DS record
+
+	daemons []*exec.Cmd
 }
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }

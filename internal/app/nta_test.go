@@ -241,11 +241,11 @@ func TestNegativesChangeTheSnapshot(t *testing.T) {
 
 // TestNTAsOverTheControlAddress: they are there where something is validated.
 func TestNTAsOverTheControlAddress(t *testing.T) {
-	a, base := startControlled(t, "")
+	_, base := startControlled(t, "")
 	if res, err := http.Get(base + "nta/list"); err != nil || res.StatusCode != http.StatusConflict {
 		t.Errorf("without validation: %v, %v", res, err)
 	}
-	a = newApp(t, "listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"127.0.0.1:0\"}\ncache: {snapshot: \"off\"}\n")
+	a := newApp(t, "listen: [\"127.0.0.1:0\"]\ncontrol: {listen: \"127.0.0.1:0\"}\ncache: {snapshot: \"off\"}\n")
 	a.o.Config.DNSSEC.Validation = true
 	a.validator = a.validation(nil)
 	if err := a.Start(); err != nil {

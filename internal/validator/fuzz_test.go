@@ -104,7 +104,7 @@ func FuzzJudge(f *testing.F) {
 		if len(entries) == 0 {
 			return
 		}
-		if with != nil && len(with) > 1 && with[0]&0x80 != 0 { // what is true of another name, said of this one
+		if len(with) > 1 && with[0]&0x80 != 0 { // what is true of another name, said of this one
 			claim := lies[0]
 			claim.Name, claim.Cut = q.Name, entries[0].Cut
 			if claim.Kind == cache.NoData {

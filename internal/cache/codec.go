@@ -7,6 +7,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -25,7 +26,8 @@ import (
 // A set is its TTL, the lengths of data and signatures (uvarints), then both.
 const headLen = 4 * 8
 
-// meta, from the lowest bit: type 16, kind 2, rank 2, security 3, whether the
+// meta, from the lowest bit: type 16, kind 2, rank 2, security 3 (with the reason of what
+// is insecure, see securityBits), whether the
 // TTL was zero and was raised 1, number of proof sets 8, length of the name 8, where in the name the cut
 // begins 8. The upper 16 bits belong to the shard's lists.
 const (
@@ -69,7 +71,7 @@ func (s stamp) staleMillis() uint32 {
 func encode(dst []byte, e *Entry, s stamp) []byte {
 	cut := suffixOffset(e.Name, e.Cut)
 	meta := uint64(e.Type) | uint64(e.Kind&3)<<metaKind | uint64(e.Rank&3)<<metaRank |
-		uint64(e.Security&7)<<metaSecurity | uint64(len(e.Proof))<<metaProofs |
+		securityBits(e)<<metaSecurity | uint64(len(e.Proof))<<metaProofs |
 		uint64(len(e.Name))<<metaName | uint64(cut)<<metaCut
 	if s.zero {
 		meta |= 1 << metaZero
@@ -99,6 +101,35 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 		dst = binary.LittleEndian.AppendUint32(dst, validSeconds(e.Valid))
 	}
 	return dst
+}
+
+// reasons are the codes that are kept for what is signed and insecure. In a record they
+// stand behind the securities, of which nothing above Bogus is stored: who does not know
+// them takes the entry for none that can be stored.
+var reasons = [...]ede.Code{ede.UnsupportedDNSKEYAlg, ede.UnsupportedDSDigest, ede.UnsupportedNSEC3Iter}
+
+// securityBits is the security of an entry, and why.
+func securityBits(e *Entry) uint64 {
+	for i, code := range reasons {
+		if e.Security == rrset.Insecure && e.Why == code {
+			return uint64(rrset.Bogus) + 1 + uint64(i)
+		}
+	}
+	return uint64(e.Security & 7)
+}
+
+func metaSecurityOf(meta uint64) rrset.Security {
+	if s := rrset.Security(meta >> metaSecurity & 7); s <= rrset.Bogus {
+		return s
+	}
+	return rrset.Insecure
+}
+
+func metaWhyOf(meta uint64) ede.Code {
+	if s := rrset.Security(meta >> metaSecurity & 7); s > rrset.Bogus {
+		return reasons[s-rrset.Bogus-1]
+	}
+	return 0
 }
 
 // timed tells of what there is an end of validity: of what was verified, also when

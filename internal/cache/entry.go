@@ -6,6 +6,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
@@ -49,6 +50,10 @@ type Entry struct {
 	// chain of trust above it; zero unless it is Secure, or Indeterminate: verified, but
 	// with something past its TTL.
 	Valid time.Time
+	// Why tells why something that is signed is Insecure: 1, 2 (RFC 8914 §4.2, §4.3) or 27
+	// (RFC 9276 §3.2). 0: nothing is to be told; nothing else is kept, nor with other
+	// entries.
+	Why ede.Code
 	// Set by the cache.
 	Stored, Expiry, StaleUntil clock.Mono
 }

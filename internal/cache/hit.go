@@ -7,6 +7,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
@@ -45,6 +46,9 @@ func (h *Hit) Rank() Rank { return Rank(h.meta >> metaRank & 3) }
 
 // Security is the validator's verdict.
 func (h *Hit) Security() rrset.Security { return metaSecurityOf(h.meta) }
+
+// Why tells why what is signed is Insecure, as [Entry] does; 0: nothing is to be told.
+func (h *Hit) Why() ede.Code { return metaWhyOf(h.meta) }
 
 // Valid is until when the signatures are that the entry is secure by, those of the
 // chain of trust included; zero where none are, or nobody told.
@@ -141,7 +145,7 @@ func (h *Hit) ProofAt(i int) rrset.Set {
 func (h *Hit) Entry() Entry {
 	e := Entry{
 		Kind: h.Kind(), Name: cloneName(h.Name()), Type: h.Type(),
-		Rank: h.Rank(), Security: h.Security(), Cut: cloneName(h.Cut()), TTL: h.ttl, Valid: h.Valid(),
+		Rank: h.Rank(), Security: h.Security(), Cut: cloneName(h.Cut()), TTL: h.ttl, Valid: h.Valid(), Why: h.Why(),
 		Stored: h.stored, Expiry: h.expiry, StaleUntil: h.until,
 	}
 	if e.Kind == Data {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lastgood/internal/clock"
+	"lastgood/internal/ede"
 	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
 	"lastgood/internal/wire"
@@ -134,6 +135,34 @@ func TestProofOfNoDSLasts(t *testing.T) {
 		var r Reader
 		if h, ok := c.Lookup(&r, at(0), e.Name, v.typ); !ok || h.StaleUntil() != at(time.Minute+v.want) {
 			t.Errorf("%v %v: until %v", v.typ, v.security, h.StaleUntil())
+		}
+	}
+}
+
+// Why something signed is insecure is kept with it, in a snapshot too; nothing else is.
+func TestWhy(t *testing.T) {
+	for _, v := range []struct {
+		security  rrset.Security
+		why, want ede.Code
+	}{
+		{rrset.Insecure, ede.UnsupportedDNSKEYAlg, ede.UnsupportedDNSKEYAlg},
+		{rrset.Insecure, ede.UnsupportedDSDigest, ede.UnsupportedDSDigest},
+		{rrset.Insecure, ede.UnsupportedNSEC3Iter, ede.UnsupportedNSEC3Iter},
+		{rrset.Insecure, 0, 0},
+		{rrset.Insecure, ede.Bogus, 0},
+		{rrset.Secure, ede.UnsupportedDSDigest, 0},
+		{rrset.Unchecked, ede.UnsupportedDSDigest, 0},
+	} {
+		c, d := New(Options{Size: minSize, Stale: onRules}), New(Options{Size: minSize, Stale: onRules})
+		e := judged(v.security, RankAuthAnswer, 1)
+		e.Why = v.why
+		c.Put(at(0), e)
+		load(t, d, save(t, c, at(0), noon, SnapshotHeader{}), at(1), noon, SnapshotHeader{})
+		for _, c := range []*Cache{c, d} {
+			got, ok := look(c, at(1), e.Name, e.Type)
+			if !ok || got.Security != v.security || got.Why != v.want {
+				t.Errorf("%v, %d: found %v, %v, %d", v.security, v.why, ok, got.Security, got.Why)
+			}
 		}
 	}
 }

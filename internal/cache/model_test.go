@@ -173,6 +173,9 @@ func randomEntry(r *rand.Rand, names []dnsname.Name) Entry {
 		Rank: RankAuthority + Rank(r.IntN(3)), Security: rrset.Security(r.IntN(4)),
 		TTL: modelTTLs[r.IntN(len(modelTTLs))],
 	}
+	if e.Security == rrset.Insecure && r.IntN(2) == 0 {
+		e.Why = reasons[r.IntN(len(reasons))]
+	}
 	if e.Security == rrset.Secure && r.IntN(4) > 0 {
 		e.Valid = time.Unix(1+r.Int64N(1<<32-1), 0).UTC()
 	}

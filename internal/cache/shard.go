@@ -7,7 +7,6 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
-	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
 
@@ -109,8 +108,6 @@ func (s *shard) staleUntil(r ref) clock.Mono {
 func metaType(meta uint64) wire.Type { return wire.Type(meta) }
 func metaKindOf(meta uint64) Kind    { return Kind(meta >> metaKind & 3) }
 func metaRankOf(meta uint64) Rank    { return Rank(meta >> metaRank & 3) }
-
-func metaSecurityOf(meta uint64) rrset.Security { return rrset.Security(meta >> metaSecurity & 7) }
 
 // name copies the owner of an entry to the shard's buffer.
 func (s *shard) name(r ref) dnsname.Name {

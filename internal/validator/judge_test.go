@@ -114,6 +114,9 @@ func TestVerdicts(t *testing.T) {
 		}
 		for i := range entries[:v.Good] {
 			e := &entries[i]
+			if e.Why != tc.why {
+				t.Errorf("%s %v: %s keeps %v as the reason", tc.name, tc.typ, e.Name, e.Why)
+			}
 			if e.Security != tc.want || e.Valid.IsZero() == (tc.want == rrset.Secure) {
 				t.Errorf("%s %v: %s is %v until %v", tc.name, tc.typ, e.Name, e.Security, e.Valid)
 			}

@@ -23,18 +23,27 @@ type trust struct {
 	noCut    bool         // Indeterminate because it is no zone at all
 	gone     bool         // nor a name, so that nothing is delegated below it either
 	above    dnsname.Name // the zone that says so, of noCut
+	why      *ede.Error   // of Insecure, if there is a reason to tell
 }
 
 // trust finds out about a zone, once for each answer.
 func (j *judge) trust(zone dnsname.Name) trust {
 	for _, t := range j.trusts {
 		if t.zone == zone {
+			if t.why != nil {
+				j.why(t.why)
+			}
 			return t
 		}
 	}
+	before := j.reason
+	j.reason = nil
 	t := j.build(zone)
-	t.zone = zone
+	t.zone, t.why = zone, j.reason
 	j.trusts = append(j.trusts, t)
+	if before != nil {
+		j.reason = before
+	}
 	return t
 }
 
@@ -59,6 +68,7 @@ func (j *judge) build(zone dnsname.Name) trust {
 	case err != nil:
 		return trust{security: rrset.Indeterminate, err: err}
 	case e.Security == rrset.Insecure:
+		j.inherit(&e)
 		return trust{security: rrset.Insecure}
 	case e.Kind != cache.Data || e.Type != wire.TypeDNSKEY || e.Name != zone || e.Security != rrset.Secure:
 		return noKeys(zone)
@@ -100,6 +110,7 @@ func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {
 		return ds, trust{security: rrset.Indeterminate, err: err}
 	case ds.Security == rrset.Insecure:
 		j.notCounted(&ds)
+		j.inherit(&ds)
 		return ds, trust{security: rrset.Insecure}
 	case ds.Security != rrset.Secure:
 		return ds, trust{security: rrset.Indeterminate, err: &ede.Error{

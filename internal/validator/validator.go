@@ -111,9 +111,13 @@ type Verdict struct {
 func (v *Validator) Judge(ctx context.Context, f Fetcher, q event.Question, entries []cache.Entry, b *dnssec.Budget) Verdict {
 	j := &judge{v: v, ctx: ctx, fetcher: f, asked: q, budget: b, now: v.wall()}
 	for i := range entries {
+		j.reason, entries[i].Why = nil, 0
 		if err := j.entry(&entries[i]); err != nil {
 			j.verdict.Failure = j.clock(&entries[i], err)
 			break
+		}
+		if j.reason != nil && entries[i].Security == rrset.Insecure {
+			entries[i].Why = j.reason.Code
 		}
 		v.stats.judged(entries[i].Security)
 		j.verdict.Good++
@@ -153,7 +157,8 @@ type judge struct {
 	budget  *dnssec.Budget
 	now     time.Time
 	verdict Verdict
-	trusts  []trust // found for this answer
+	trusts  []trust    // found for this answer
+	reason  *ede.Error // why the entry at hand is insecure, if there is one to tell
 }
 
 // entry judges one, and says of it what was found.
@@ -237,13 +242,6 @@ func (j *judge) fail(zone dnsname.Name, err *ede.Error, bogus bool) *ede.Error {
 }
 
 var tooMuch = dnssec.TooMuch("").ID // constant in effect
-
-// why notes the first reason for which something signed is insecure.
-func (j *judge) why(err *ede.Error) {
-	if j.verdict.Why == nil {
-		j.verdict.Why = err
-	}
-}
 
 // Anchored tells whether what a name has of a type can be validated. The ground of
 // a DS record is its parent's (RFC 4035 §2.4), where it is signed.

@@ -66,6 +66,9 @@ func (w *writer) end(p *policy, r *request, o resolver.Outcome, errs []*ede.Erro
 	if r.complaint != nil {
 		w.appendEDE(r, r.complaint)
 	}
+	if o.Why != nil {
+		w.appendEDE(r, o.Why)
+	}
 	for _, e := range errs[:min(len(errs), maxEDEs)] {
 		w.appendEDE(r, e)
 	}

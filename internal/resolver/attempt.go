@@ -3,7 +3,6 @@ package resolver
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"lastgood/internal/cache"
@@ -140,14 +139,6 @@ func (t *trail) checks(now clock.Mono, f *cache.Failure) bool {
 	}
 	_, known := t.r.cache.Bogus(now, t.question())
 	return !known
-}
-
-// explain notes for the client why something is insecure that is signed.
-func (t *trail) explain(why *ede.Error) {
-	told := func(e *ede.Error) bool { return e.Code == why.Code }
-	if why != nil && t.job.depth == 0 && !slices.ContainsFunc(t.tell, told) {
-		t.tell = append(t.tell, why)
-	}
 }
 
 // look fills in what is known of getting something better than the last good

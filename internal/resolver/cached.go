@@ -3,15 +3,17 @@ package resolver
 import (
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/rrset"
 	"lastgood/internal/stale"
+	"lastgood/internal/validator"
 	"lastgood/internal/wire"
 )
 
 // Cached answers q when every hop of its chain is in the cache and fresh: it
 // adds the records behind the question that stands in b. False, and nothing
 // written, otherwise. It allocates nothing and takes no lock
-// (BenchmarkCachedHit). reader is the caller's own; q.Arrival is the moment
+// (BenchmarkCachedHit), but for what is to be told of something insecure. reader is the caller's own; q.Arrival is the moment
 // that TTLs are told for.
 func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outcome, bool) {
 	if q.Type == wire.TypeANY || !r.minimal || r.sentinel(q) {
@@ -19,6 +21,7 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 	}
 	mark := b.Mark()
 	name, fits, secure := q.Name, true, q.AD || q.DO
+	var why *ede.Error
 	for range r.cnameHops + 1 {
 		if own, ok := r.local.find(name, q.Type); ok {
 			if name == q.Name {
@@ -33,6 +36,13 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		if r.validator != nil && r.validator.Against(name, q.Type) != nil {
 			break // which is to be told
 		}
+		if hit.Why() != 0 && r.tellsWhy(name, q.Type) {
+			if why != nil && why.Code != hit.Why() {
+				break // more is to be told
+			} else if why == nil {
+				why = validator.Remembered(hit.Why(), name)
+			}
+		}
 		secure = secure && hit.Security() == rrset.Secure
 		last := hit.Kind() != cache.Data || hit.Type() == q.Type
 		if !last && q.DO && hit.ProofLen() > 0 {
@@ -46,7 +56,7 @@ func (r *Resolver) Cached(reader *cache.Reader, q *Query, b *wire.Builder) (Outc
 		}
 		fits = fits && writeHit(b, name, &hit, q)
 		if last {
-			return Outcome{Rcode: rcodeOf(hit.Kind()), AD: secure, Truncated: !fits}, true
+			return Outcome{Rcode: rcodeOf(hit.Kind()), AD: secure, Truncated: !fits, Why: why}, true
 		}
 		n := target(reader.Alias[:], &hit)
 		if n == 0 {

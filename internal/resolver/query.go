@@ -5,6 +5,7 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/ede"
 	"lastgood/internal/wire"
 )
 
@@ -26,4 +27,6 @@ type Outcome struct {
 	AA        bool // answered from the resolver's own names (RFC 6303)
 	AD        bool
 	Truncated bool // an RRset of answer or authority section did not fit
+
+	Why *ede.Error // why what is signed is insecure (RFC 8914 §4.2), nil mostly
 }

@@ -108,6 +108,7 @@ func (t *trail) finish(last Hop) *Answer {
 	if last.refused {
 		return failed(true, t.tell...)
 	}
+	t.explainHops()
 	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local}
 	t.protect(a)
 	switch {

@@ -128,6 +128,11 @@ func (e *explainer) reason(a *attempt) string {
 func (e *explainer) next(h Hop, out ExplainedHop) bool {
 	t := &e.t
 	t.chain = append(t.chain, h)
+	if why := t.r.whyOf(&h.Entry, t.q.Type); why != nil && out.Why != "" {
+		out.Why += "; " + why.Text
+	} else if why != nil {
+		out.Why = why.Text
+	}
 	e.x.Hops = append(e.x.Hops, out)
 	switch {
 	case t.ends(h):

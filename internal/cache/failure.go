@@ -114,6 +114,10 @@ func (c *Cache) Fail(now clock.Mono, q Question, cause *ede.Error, refused bool)
 	r.Cause, r.Refused, r.Last = cause, refused, now
 }
 
+// maxLinkFailure is how long at most it counts that a link of a chain of trust
+// failed: all names below hang on it, so that one question finds out for all of them.
+const maxLinkFailure = 10 * time.Second
+
 // extend reckons how long a failure counts.
 func (f *failures) extend(now clock.Mono, r *failed) {
 	gen := f.tombs.gen.Load()
@@ -124,6 +128,9 @@ func (f *failures) extend(now clock.Mono, r *failed) {
 		return
 	default:
 		r.pause = min(2*r.pause, f.max)
+	}
+	if t := r.key.Type; t == wire.TypeDS || t == wire.TypeDNSKEY {
+		r.pause = min(r.pause, maxLinkFailure)
 	}
 	r.Until, r.gen = now.Add(r.pause), gen
 }

@@ -91,7 +91,7 @@ func FuzzNegatives(f *testing.F) {
 			return
 		}
 		for _, a := range n.List() {
-			if err := a.check(noon); err != nil || a.Configured {
+			if err := a.check(a.Added); err != nil || a.Configured {
 				t.Fatalf("%+v: %v", a, err)
 			}
 		}

@@ -111,7 +111,7 @@ func TestReadersSeeWholeChanges(t *testing.T) {
 		for range 500 {
 			add(t, n, "c.", time.Hour)
 			n.List()
-			n.Expire(noon)
+			n.Expire(noon, 1)
 		}
 	})
 	done := make(chan struct{})

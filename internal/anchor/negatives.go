@@ -3,6 +3,7 @@ package anchor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 )
 
@@ -36,12 +38,13 @@ type Negatives struct {
 	mu         sync.Mutex
 	configured map[dnsname.Name]*Against
 	added      map[dnsname.Name]*Against
+	latest     map[*Against]clock.Mono // when each has lasted as long as it was meant to
 }
 
 // NewNegatives makes a store without any, which alone may call the table's
 // SetAgainst.
 func NewNegatives(t *Table) *Negatives {
-	return &Negatives{table: t, configured: map[dnsname.Name]*Against{}, added: map[dnsname.Name]*Against{}}
+	return &Negatives{table: t, configured: map[dnsname.Name]*Against{}, added: map[dnsname.Name]*Against{}, latest: map[*Against]clock.Mono{}}
 }
 
 // Configure replaces those that come from the configuration. One that has ended
@@ -144,10 +147,19 @@ func (n *Negatives) Recovered(zone dnsname.Name) []*Against {
 	return n.drop(func(a *Against) bool { return a.Zone == zone && !a.Forced })
 }
 
-// Expire drops those that have ended, and gives them. They do not count any more
-// whether it is called or not.
-func (n *Negatives) Expire(wall time.Time) []*Against {
-	return n.drop(func(a *Against) bool { return !wall.Before(a.Until) })
+// Expire drops those that have ended, and gives them. At their moment they do not
+// count any more whether it is called or not; but the time of day may be set back, or
+// not be set yet at the start, and then it is the first call for each that sees to it
+// that it lasts no longer than from Added to Until.
+func (n *Negatives) Expire(wall time.Time, now clock.Mono) []*Against {
+	return n.drop(func(a *Against) bool {
+		latest, known := n.latest[a]
+		if !known {
+			latest = now.Add(a.Until.Sub(a.Added))
+			n.latest[a] = latest
+		}
+		return !wall.Before(a.Until) || latest <= now
+	})
 }
 
 func (n *Negatives) drop(which func(*Against) bool) []*Against {
@@ -223,6 +235,7 @@ func (n *Negatives) publish() {
 			list = append(list, n.added[zone])
 		}
 	}
+	maps.DeleteFunc(n.latest, func(a *Against, _ clock.Mono) bool { return n.added[a.Zone] != a && n.configured[a.Zone] != a })
 	n.table.SetAgainst(list)
 }
 

@@ -12,6 +12,10 @@ import (
 
 const negativesHeading = "lastgood negative trust anchors, version 1"
 
+// mostNegativesText is more octets than as many as there may be take, each with the
+// longest name and reason, all of it escaped.
+const mostNegativesText = 1<<21 - 1
+
 // Marshal writes the added ones as text, to outlive a restart.
 func (n *Negatives) Marshal() []byte {
 	text := []byte(negativesHeading + "\n")
@@ -29,10 +33,11 @@ func (n *Negatives) Marshal() []byte {
 }
 
 // Unmarshal replaces the added ones by those of a text that Marshal wrote. Those
-// that have ended are left out; if the clock was set back meanwhile, none lasts
-// longer than a week from now. On an error, which names the line, nothing changes.
+// that have ended are left out. One whose end is further ahead than a week stays as it
+// is: the clock is perhaps not set yet, and Expire sees to its end. On an error, which
+// names the line, nothing changes.
 func (n *Negatives) Unmarshal(text []byte, wall time.Time) error {
-	lines, err := unseal(text, negativesHeading)
+	lines, err := unseal(text, negativesHeading, mostNegativesText)
 	if err != nil {
 		return err
 	}
@@ -47,9 +52,6 @@ func (n *Negatives) Unmarshal(text []byte, wall time.Time) error {
 		}
 		if next[a.Zone] != nil {
 			return unsound(i+2, "a second negative trust anchor of %s", a.Zone)
-		}
-		if latest := wall.Add(NegativeLongest).UTC().Truncate(time.Second); a.Until.After(latest) {
-			a.Added, a.Until = wall.UTC().Truncate(time.Second), latest
 		}
 		next[a.Zone] = a
 	}

@@ -1,11 +1,13 @@
 package anchor
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 )
 
@@ -173,10 +175,10 @@ func TestEnds(t *testing.T) {
 	add(t, n, "b.", time.Hour)
 	add(t, n, "c.", 2*time.Hour)
 	add(t, n, "example.", 2*time.Hour)
-	if got := n.Expire(noon.Add(time.Hour - 1)); got != nil {
+	if got := n.Expire(noon.Add(time.Hour-1), 1); got != nil {
 		t.Errorf("%v ended too early", got)
 	}
-	if got := n.Expire(noon.Add(time.Hour)); len(got) != 2 || got[0].Zone.String() != "b." || !got[1].Configured {
+	if got := n.Expire(noon.Add(time.Hour), 1); len(got) != 2 || got[0].Zone.String() != "b." || !got[1].Configured {
 		t.Errorf("%+v ended", got)
 	}
 	if got := list(n); got != "added c., added example." {
@@ -226,18 +228,53 @@ func TestRestart(t *testing.T) {
 	if got := under(tb, `a\032b.example.`, noon); got != `negative a\032b.example.` {
 		t.Error(got)
 	}
-	// The clock was far ahead when it was written: nothing lasts for longer than a week.
-	early := noon.Add(-365 * day)
-	if err := again.Unmarshal(text, early); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range again.List() {
-		if !a.Until.Equal(early.Add(NegativeLongest)) {
-			t.Errorf("%s until %v", a.Zone, a.Until)
+}
+
+// TestClockThatIsNotSet: a machine that boots without the time of day has its negative
+// trust anchors when it is set, and where it never is, or was far ahead when they were
+// added, they last as long as they were meant to, and no longer.
+func TestClockThatIsNotSet(t *testing.T) {
+	const start = clock.Mono(time.Hour)
+	n := NewNegatives(NewTable(nil, nil))
+	add(t, n, "short.", time.Hour)
+	add(t, n, "long.", NegativeLongest)
+	text, early := n.Marshal(), noon.Add(-50*365*day)
+	for name, n := range map[string]*Negatives{"set back": n, "started": NewNegatives(NewTable(nil, nil))} {
+		if name == "started" {
+			if err := n.Unmarshal(text, early); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := n.Expire(early, start); got != nil || !bytes.Equal(n.Marshal(), text) {
+			t.Errorf("%s: %+v ended, there are\n%s", name, got, n.Marshal())
+		}
+		if got := n.Expire(early, start.Add(time.Hour-1)); got != nil {
+			t.Errorf("%s: %+v ended too early", name, got)
+		}
+		if got := n.Expire(early, start.Add(time.Hour)); len(got) != 1 || list(n) != "added long." {
+			t.Errorf("%s: %+v ended", name, got)
+		}
+		if got := n.Expire(noon.Add(2*time.Hour), start.Add(time.Hour)); got != nil {
+			t.Errorf("%s: %+v ended as the clock was set", name, got)
+		}
+		if n.Expire(early, start.Add(NegativeLongest)); list(n) != "" || len(n.latest) > 0 {
+			t.Errorf("%s: there are still %s", name, list(n))
 		}
 	}
-	if err := NewNegatives(NewTable(nil, nil)).Unmarshal(again.Marshal(), early); err != nil {
-		t.Error(err)
+}
+
+// TestLargestText: whatever may be added can be read again.
+func TestLargestText(t *testing.T) {
+	n := NewNegatives(NewTable(nil, nil))
+	label, reason := strings.Repeat(`\007`, 60), strings.Repeat("\u00ad", mostReason/2)
+	for i := range mostNegatives {
+		name := dnsname.MustParse(fmt.Sprintf("%s.%s.%s.%s.%d.", label, label, label, label, 10000+i))
+		if _, err := n.Add(Against{Zone: name, Reason: reason, Forced: true}, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := NewNegatives(NewTable(nil, nil)).Unmarshal(n.Marshal(), noon); err != nil {
+		t.Errorf("%d octets: %v", len(n.Marshal()), err)
 	}
 }
 

@@ -24,9 +24,9 @@ func unsound(line int, format string, args ...any) error {
 }
 
 // unseal gives the lines between the heading and the last.
-func unseal(text []byte, heading string) ([]string, error) {
-	if len(text) > mostText {
-		return nil, unsound(1, "more than %d octets", mostText)
+func unseal(text []byte, heading string, most int) ([]string, error) {
+	if len(text) > most {
+		return nil, unsound(1, "more than %d octets", most)
 	}
 	whole := string(text)
 	lines := strings.SplitAfter(whole, "\n")

@@ -50,7 +50,7 @@ func (t *Tracker) ordinals(list []*record) string {
 // does what is revoked. A text that has no key of the anchor is of another one: that
 // is an error, as is any damage, and names the line.
 func ReadTracker(a *Anchor, text []byte) (*Tracker, error) {
-	lines, err := unseal(text, trackerHeading)
+	lines, err := unseal(text, trackerHeading, mostText)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,11 @@ func cookieSecrets(s config.Server) ([][16]byte, error) {
 const mostSmall = 2 << 20
 
 // readSmall reads a file that is to be small.
-func readSmall(path string) ([]byte, error) {
+func readSmall(path string) ([]byte, error) { return readBounded(path, mostSmall) }
+
+// readBounded reads so much of a file at most. What is none, such as a pipe, could
+// keep whoever opens it for ever.
+func readBounded(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		err = &os.PathError{Op: "read", Path: path, Err: errors.New("that is no file")}
@@ -82,5 +86,5 @@ func readSmall(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, mostSmall))
+	return io.ReadAll(io.LimitReader(f, most))
 }

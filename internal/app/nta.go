@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -69,7 +68,7 @@ func (a *App) startNegatives(ctx context.Context) {
 // written over: it is kept under another name, or nothing is saved in this run.
 func (a *App) readNegatives() error {
 	path := a.ntas.file
-	text, err := os.ReadFile(path)
+	text, err := readSmall(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -94,7 +93,7 @@ func (a *App) readNegatives() error {
 
 // keepAside writes a text to a file that is not there yet, or has it already.
 func keepAside(path string, text []byte) error {
-	have, err := os.ReadFile(path)
+	have, err := readSmall(path)
 	switch {
 	case err == nil && string(have) == string(text):
 		return nil

@@ -23,6 +23,7 @@ import (
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
+	"lastgood/internal/rootzone"
 )
 
 // nowhere is a network in which nobody can be reached.
@@ -338,4 +339,93 @@ func TestKeepAside(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode()&fs.ModePerm != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
+}
+
+// TestStateThatIsNoFile: a pipe in place of a file of the state directory holds up
+// neither the start nor the end.
+func TestStateThatIsNoFile(t *testing.T) {
+	dir, log := t.TempDir(), new(journal)
+	for _, name := range []string{ntaFile, rootFile} {
+		if err := syscall.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Skip(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a, stop := keeper(t, dir, log)
+		defer stop()
+		if n, err := a.NTAs().AddNTA("\x01b\x00", time.Time{}, "", false); err != nil || n.Kept {
+			t.Errorf("%+v, %v", n, err)
+		}
+		r := &rootCopy{clock: a.clock, log: a.o.Log, file: filepath.Join(dir, rootFile), keeper: rootzone.NewKeeper(1, nil)}
+		r.restore()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for whoever writes to the pipe")
+	}
+	if n := strings.Count(log.String(), "that is no file"); n != 2 {
+		t.Errorf("%d warnings\n%s", n, log)
+	}
+}
+
+// TestAddedWhileItIsLookedAt: what a look found is of the negative trust anchor that
+// was there when it began: another one, which was added for what else fails, stays.
+func TestAddedWhileItIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, stop := keeper(t, "", new(journal))
+		defer stop()
+		zone := dnsname.Name("\x01b\x00")
+		for range 2 {
+			if _, err := a.NTAs().AddNTA(zone, time.Time{}, "", false); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		a.ntas.mu.Lock()
+		was := a.ntas.checks[zone]
+		a.ntas.mu.Unlock()
+		a.looked(zone, was.next.Add(-time.Second), ntaCheck{})
+		if !a.negatives.Has(zone) {
+			t.Error("it was dropped")
+		}
+		if a.looked(zone, was.next, ntaCheck{}); a.negatives.Has(zone) {
+			t.Error("it was not dropped")
+		}
+	})
+}
+
+// TestEachIsLookedAt: where a round of looks takes longer than the time between two,
+// the last have their turn before the first have another.
+func TestEachIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := New(Options{Config: config.Default(), Log: slog.New(slog.DiscardHandler), Upstream: nowhere{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.ntas.checks = map[dnsname.Name]ntaCheck{}
+		for _, zone := range []dnsname.Name{"\x01a\x00", "\x01b\x00", "\x01c\x00"} {
+			if _, err := a.negatives.Add(anchor.Against{Zone: zone, Forced: true}, a.clock.Wall()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.tend()
+		time.Sleep(ntaRecheck)
+		var order string
+		for range 6 {
+			zone, due := a.tend()
+			if !due {
+				t.Fatal("none is due")
+			}
+			time.Sleep(ntaRecheck)
+			a.looked(zone, a.ntas.checks[zone].next, ntaCheck{trouble: "still"})
+			order += zone.String()
+			time.Sleep(ntaRecheck)
+		}
+		if order != "a.b.c.a.b.c." {
+			t.Error(order)
+		}
+	})
 }

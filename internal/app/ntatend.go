@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/wire"
@@ -49,25 +50,26 @@ func (a *App) tend() (zone dnsname.Name, due bool) {
 	n := &a.ntas
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ended := a.negatives.Expire(a.clock.Wall())
+	now := a.clock.Now()
+	ended := a.negatives.Expire(a.clock.Wall(), now)
 	for _, e := range ended {
 		a.over(e, event.NegativeExpired)
 	}
 	if len(ended) > 0 || n.unkept != nil && n.file != "" {
 		a.saveNegatives()
 	}
-	now := a.clock.Now()
+	longest := now // of those that are due the one that waits longest: a round may take longer than ntaRecheck
 	for _, e := range a.negatives.List() {
 		c, known := n.checks[e.Zone]
 		if !known {
 			c.next = now.Add(ntaRecheck)
 			n.checks[e.Zone] = c
 		}
-		if c.next <= now {
-			return e.Zone, true
+		if c.next < longest || c.next == longest && !due {
+			zone, longest, due = e.Zone, c.next, true
 		}
 	}
-	return "", false
+	return zone, due
 }
 
 // untend tells for how long there is nothing to do; any: there are negative trust
@@ -92,10 +94,17 @@ func (a *App) recheck(ctx context.Context, zone dnsname.Name) {
 	n.mu.Lock()
 	check := n.checks[zone]
 	n.mu.Unlock()
+	due := check.next
 	check.at, check.trouble = a.clock.Wall().UTC().Truncate(time.Second), a.troubleOf(ctx, zone, check.samples)
+	a.looked(zone, due, check)
+}
+
+// looked takes what was found of a zone, that was due then, into account.
+func (a *App) looked(zone dnsname.Name, due clock.Mono, check ntaCheck) {
+	n := &a.ntas
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !a.negatives.Has(zone) { // removed meanwhile
+	if n.checks[zone].next != due { // removed meanwhile, or added again, perhaps for what else fails
 		return
 	}
 	check.next = a.clock.Now().Add(ntaRecheck)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	mathrand "math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -276,12 +275,7 @@ func (r *rootCopy) restore() {
 }
 
 func (r *rootCopy) read() (*rootzone.Zone, time.Time, error) {
-	f, err := os.Open(r.file)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, int64(rootzone.MaxFile)+1))
+	b, err := readBounded(r.file, int64(rootzone.MaxFile)+1)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

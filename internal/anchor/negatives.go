@@ -48,7 +48,8 @@ func NewNegatives(t *Table) *Negatives {
 }
 
 // Configure replaces those that come from the configuration. One that has ended
-// already is left out; so is one that is not allowed, and the error says which.
+// already is left out; so is one that is not allowed, and the error says which. By a
+// clock that is not set none ends too late; Expire sees to that.
 func (n *Negatives) Configure(list []Against, wall time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -64,7 +65,11 @@ func (n *Negatives) Configure(list []Against, wall time.Time) error {
 			bad = append(bad, fmt.Errorf("negative trust anchor of %s has no end; write a moment such as %s", a.Zone, stamp(wall.Add(NegativeDefault))))
 			continue
 		}
-		if err := a.check(wall); err != nil {
+		from := wall
+		if wall.Before(firstDay) {
+			from = a.Until.Add(-NegativeLongest)
+		}
+		if err := a.check(from); err != nil {
 			bad = append(bad, err)
 			continue
 		}
@@ -80,6 +85,19 @@ func (n *Negatives) Configure(list []Against, wall time.Time) error {
 	n.configured = next
 	n.publish()
 	return errors.Join(bad...)
+}
+
+// firstDay is before this version was made: a clock that says an earlier time is not
+// set yet, as on a machine that has the time of day from the network alone.
+var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) // constant in effect
+
+// NotBefore is a time of day, or a later one if that is of a clock that is not set
+// yet: what the configuration says of other times is no mistake then.
+func NotBefore(wall time.Time) time.Time {
+	if wall.Before(firstDay) {
+		return firstDay
+	}
+	return wall
 }
 
 // Add adds one, instead of one that was added for the zone before. Without Until
@@ -150,12 +168,12 @@ func (n *Negatives) Recovered(zone dnsname.Name) []*Against {
 // Expire drops those that have ended, and gives them. At their moment they do not
 // count any more whether it is called or not; but the time of day may be set back, or
 // not be set yet at the start, and then it is the first call for each that sees to it
-// that it lasts no longer than from Added to Until.
+// that it lasts no longer than from Added to Until, and than a week.
 func (n *Negatives) Expire(wall time.Time, now clock.Mono) []*Against {
 	return n.drop(func(a *Against) bool {
 		latest, known := n.latest[a]
 		if !known {
-			latest = now.Add(a.Until.Sub(a.Added))
+			latest = now.Add(min(a.Until.Sub(a.Added), NegativeLongest))
 			n.latest[a] = latest
 		}
 		return !wall.Before(a.Until) || latest <= now

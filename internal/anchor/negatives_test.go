@@ -263,6 +263,26 @@ func TestClockThatIsNotSet(t *testing.T) {
 	}
 }
 
+// TestConfiguredByAnUnsetClock: before the time of day is set a moment of the
+// configuration is no mistake, and counts as long as one may at most.
+func TestConfiguredByAnUnsetClock(t *testing.T) {
+	const start = clock.Mono(time.Hour)
+	n, early := NewNegatives(NewTable(nil, nil)), noon.Add(-50*365*day)
+	if err := n.Configure([]Against{{Zone: zone, Until: noon}, {Zone: dnsname.Root, Until: noon.Add(day)}}, early); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.Expire(early, start); got != nil {
+		t.Errorf("%+v ended", got)
+	}
+	if got := n.Expire(noon, start+1); len(got) != 1 || got[0].Zone != zone {
+		t.Errorf("%+v ended as the clock was set", got)
+	}
+	if got := n.Expire(early, start.Add(NegativeLongest)); len(got) != 1 {
+		t.Errorf("%+v ended after a week", got)
+	}
+	says(t, n.Configure([]Against{{Zone: zone}}, early), "has no end")
+}
+
 // TestLargestText: whatever may be added can be read again.
 func TestLargestText(t *testing.T) {
 	n := NewNegatives(NewTable(nil, nil))

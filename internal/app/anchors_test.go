@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lastgood/internal/anchor"
+	"lastgood/internal/clock"
 	"lastgood/internal/config"
 	"lastgood/internal/dnsname"
 )
@@ -209,5 +211,28 @@ func TestAnchorMistakes(t *testing.T) {
 		if !errors.As(err, &mistake) || !strings.HasPrefix(err.Error(), "dnssec.trust-anchors: "+file) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// TestStartWithAnUnsetClock: a machine that has the time of day from the network has
+// to have names before: what the configuration says of moments is no mistake then.
+func TestStartWithAnUnsetClock(t *testing.T) {
+	xml := filepath.Join(t.TempDir(), "root-anchors.xml")
+	err := os.WriteFile(xml, []byte(`<TrustAnchor><Zone>.</Zone><KeyDigest validFrom="2017-02-02T00:00:00+00:00"><KeyTag>20326</KeyTag><Algorithm>8</Algorithm>
+<DigestType>2</DigestType><Digest>E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D</Digest></KeyDigest></TrustAnchor>`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shift clock.Shift
+	shift.Step(-time.Since(time.Unix(0, 0)))
+	c := config.Default()
+	c.DNSSEC.TrustAnchors = []string{xml}
+	c.DNSSEC.NegativeTrustAnchors = []config.NegativeTrustAnchor{{Zone: "\x01c\x00", Until: time.Now().Add(3 * time.Hour)}}
+	a, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Clock: clock.Simulated(&shift), Upstream: nowhere{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := a.anchors.Ground("\x01c\x00", a.clock.Wall()); g.Kind != anchor.Negative {
+		t.Errorf("%+v", g)
 	}
 }

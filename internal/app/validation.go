@@ -80,7 +80,7 @@ func (a *App) trustAnchors(c *config.DNSSEC) ([]*anchor.Anchor, error) {
 				return nil, fmt.Errorf("dnssec.trust-anchors: %w", err)
 			}
 		}
-		list, err := anchor.Parse(source, text, a.clock.Wall())
+		list, err := anchor.Parse(source, text, anchor.NotBefore(a.clock.Wall()))
 		if err != nil {
 			return nil, err
 		}

@@ -200,6 +200,7 @@ func (c controlAPI) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
 	}
 	form := n.form(removed)
 	a.saveNegatives()
+	form.Kept = n.file == "" || n.unkept == nil // without a file nothing brings it back
 	a.over(removed, event.NegativeRemoved)
 	n.wake()
 	return form, nil

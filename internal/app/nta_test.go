@@ -169,6 +169,12 @@ func TestNegativesThatCannotBeSaved(t *testing.T) {
 		if list := a.NTAs().NTAs(); len(list) != 1 || !list[0].Kept {
 			t.Errorf("%+v", list)
 		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := a.NTAs().RemoveNTA("\x01b\x00"); err != nil || n.Kept {
+			t.Errorf("what could not be saved is said to last: %+v, %v", n, err)
+		}
 	})
 }
 

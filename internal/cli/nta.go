@@ -178,10 +178,14 @@ removed there.`,
 				return err
 			}
 			n, err := opts.(*controlOptions).change(ctx, e, "/api/v1/nta/remove", control.NTARemove{Zone: zone.String()})
-			if err == nil && n != nil {
-				fmt.Fprintf(e.stdout, "%s is validated again\n", printable([]byte(n.Zone)))
+			if err != nil || n == nil {
+				return err
 			}
-			return err
+			fmt.Fprintf(e.stdout, "%s is validated again, unless there is another one at or above it\n", printable([]byte(n.Zone)))
+			if !n.Kept {
+				fmt.Fprintln(e.stderr, "lastgood: that could not be saved, and a restart brings it back: see the server's log")
+			}
+			return nil
 		},
 	}
 }

@@ -40,7 +40,7 @@ func (s *shelf) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
 		return control.NTA{}, control.ErrNoNTA
 	}
 	s.note("removed "+zone.String(), 0)
-	return control.NTA{Zone: zone.String()}, nil
+	return control.NTA{Zone: zone.String(), Kept: zone != "\x04full\x00"}, nil
 }
 
 func TestNTACommands(t *testing.T) {
@@ -57,7 +57,8 @@ func TestNTACommands(t *testing.T) {
 		{"nta add broken.example --reason full", "nta broken.example. 1h0m0s full", []string{"could not be saved"}},
 		{"nta add broken.example --reason later", "nta broken.example. 1h0m0s later", []string{"the one of the configuration counts"}},
 		{"nta add broken.example --json", "nta broken.example. 1h0m0s ", []string{`{"zone":"broken.example.",`}},
-		{"nta remove broken.example", "removed broken.example.", []string{"broken.example. is validated again"}},
+		{"nta remove broken.example", "removed broken.example.", []string{"broken.example. is validated again, unless"}},
+		{"nta remove full", "removed full.", []string{"full. is validated again", "a restart brings it back"}},
 	} {
 		expect(t, 0, c.args+at, c.texts...)
 		if s.last() != c.did {

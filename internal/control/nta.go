@@ -51,6 +51,7 @@ type NTAs interface {
 	// back is the one that counts for the zone.
 	AddNTA(zone dnsname.Name, until time.Time, reason string, forced bool) (NTA, error)
 	// RemoveNTA ends one that was added; its error is ErrNoNTA where there is none.
+	// What comes back is Kept if a restart does not bring it back.
 	RemoveNTA(zone dnsname.Name) (NTA, error)
 }
 

@@ -375,7 +375,7 @@ func TestStoredRoot(t *testing.T) {
 				}
 				again := newStage(t, dir)
 				again.run(time.Second) // nobody is there
-				if z := again.RootZone(); z.Usable != (test.name == "whole") {
+				if z := again.RootZone(); z.Usable != (test.name == "whole") || z.Stored != z.Usable {
 					t.Errorf("%+v", z)
 				}
 				if !strings.Contains(again.log.String(), test.want) {

@@ -16,7 +16,7 @@ func (c controlAPI) RootZone() control.RootZone {
 	m := c.moments()
 	s := r.now()
 	out := control.RootZone{
-		Mode: "local", Usable: s.status.Zone != nil, Source: s.source, NextCheck: m.at(s.next), Stored: r.file != "" && s.stored == "",
+		Mode: "local", Usable: s.status.Zone != nil, Source: s.source, NextCheck: m.at(s.next), Stored: s.status.Zone != nil && r.file != "" && s.stored == "",
 		Answers: r.answers.Load(), Fallbacks: r.fallbacks.Load(), Fetched: s.fetched, Confirmed: s.same, Failures: s.failures,
 		LastFailure: s.failure, LastFailureSource: s.failed,
 	}

@@ -173,8 +173,8 @@ func (c controlAPI) AddNTA(zone dnsname.Name, until time.Time, reason string, fo
 		check.samples = n.checks[zone].samples
 	}
 	n.checks[zone] = check
-	a.saveNegatives()
 	a.negativeAdded(zone)
+	a.saveNegatives() // last: a disk may take long
 	n.changes[event.NegativeAdded].Add(1)
 	a.events.Emit(event.NegativeAnchor{At: a.clock.Now(), Zone: zone, What: event.NegativeAdded, Until: counts.Until, Reason: reason, Forced: forced})
 	a.o.Log.Warn("negative trust anchor added: nothing at or below the zone is validated until it ends", "zone", zone.String(),
@@ -199,9 +199,9 @@ func (c controlAPI) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
 		return control.NTA{}, err
 	}
 	form := n.form(removed)
-	a.saveNegatives()
-	form.Kept = n.file == "" || n.unkept == nil // without a file nothing brings it back
 	a.over(removed, event.NegativeRemoved)
+	a.saveNegatives() // last: a disk may take long
+	form.Kept = n.file == "" || n.unkept == nil // without a file nothing brings it back
 	n.wake()
 	return form, nil
 }

@@ -81,8 +81,11 @@ func (r *Resolver) poke() {
 // as good as anything that a client asked for, once it is validated.
 func (r *Resolver) recheck(ctx context.Context, c infra.Recheck) {
 	r.trouble(r.clock.Now(), c.Cut) // so that the end of it is noticed
-	res := r.guarded(func() iterator.Result { return r.iterator.Recheck(ctx, c) })
-	r.vet(ctx, c.Question, &res)
+	res := r.guarded(func() iterator.Result {
+		res := r.iterator.Recheck(ctx, c)
+		r.vet(ctx, c.Question, &res)
+		return res
+	})
 	now := r.clock.Now()
 	if res.Failure == nil {
 		r.keep(now, &res, false)

@@ -35,7 +35,12 @@ func (r *Resolver) fly(ctx context.Context, f *flight) {
 			r.undo(f, &f.result)
 			return
 		}
-		if from := res.From; !r.judge(ctx, f) || !r.elsewhere(f, from, tries) {
+		bogus := false
+		f.result = r.guarded(func() iterator.Result {
+			bogus = r.judge(ctx, f)
+			return f.result
+		})
+		if !bogus || !r.elsewhere(f, res.From, tries) {
 			break
 		}
 	}

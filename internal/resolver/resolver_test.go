@@ -11,14 +11,17 @@ import (
 	"testing/synctest"
 	"time"
 
+	"lastgood/internal/anchor"
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/dnssec"
 	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
 	"lastgood/internal/iterator"
 	"lastgood/internal/rrset"
+	"lastgood/internal/validator"
 	"lastgood/internal/wire"
 )
 
@@ -509,6 +512,31 @@ func TestPanicBecomesServfailAndIsReported(t *testing.T) {
 		expect(t, r.ask("www.example.", wire.TypeA), "SERVFAIL PANC")
 		if heard != "a bug" {
 			t.Errorf("reported %v", heard)
+		}
+	})
+}
+
+// panicky is a validator with a bug.
+type panicky struct{ Validator }
+
+func (panicky) Judge(context.Context, validator.Fetcher, event.Question, []cache.Entry, *dnssec.Budget) validator.Verdict {
+	panic("a bug")
+}
+
+func (panicky) Anchored(dnsname.Name, wire.Type) bool           { return true }
+func (panicky) Against(dnsname.Name, wire.Type) *anchor.Against { return nil }
+
+func TestValidatorThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heard := 0
+		r, _ := newTest(t, func(o *Options) {
+			o.Panicked, o.Validator = func(any, []byte) { heard++ }, panicky{}
+		}, func(context.Context, iterator.Request) iterator.Result {
+			return iterator.Result{Entries: []cache.Entry{address("www.example.", 60, 1)}}
+		})
+		expect(t, r.ask("www.example.", wire.TypeA), "SERVFAIL PANC")
+		if heard != 1 {
+			t.Errorf("reported %d times", heard)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
@@ -128,7 +129,8 @@ func (r *Resolver) blame(now clock.Mono, name dnsname.Name, v *validator.Verdict
 		r.sound(now, zone)
 	}
 	for i := range good {
-		if e := &good[i]; e.Security == rrset.Insecure && e.Cut != "" {
+		e := &good[i]
+		if e.Security == rrset.Insecure && e.Cut != "" && slices.ContainsFunc(v.Unsigned, e.Cut.Under) {
 			r.sound(now, e.Cut)
 		}
 	}

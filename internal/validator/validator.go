@@ -94,6 +94,9 @@ type Verdict struct {
 	// Signers are the zones whose keys verified what is Good, each once. That a zone's
 	// keys are those that its parent means tells nothing of what they sign.
 	Signers []dnsname.Name
+	// Unsigned are the zones that were found to be insecure, each once, whose entries are
+	// so for that. What is insecure for another reason tells nothing of its zone.
+	Unsigned []dnsname.Name
 	// Lapsed: a link past its TTL was used, those who could renew it being out of
 	// reach.
 	Lapsed bool
@@ -191,7 +194,7 @@ func (j *judge) bySigner(e *cache.Entry, ground dnsname.Name) *ede.Error {
 			}
 			return j.belowCut(e, zone)
 		case t.security == rrset.Insecure:
-			e.Security = rrset.Insecure
+			j.insecure(e, zone)
 			return nil
 		case t.err != nil && zone == signers[len(signers)-1]:
 			return j.fail(zone, t.err, t.security == rrset.Bogus || t.noCut)
@@ -211,7 +214,7 @@ func (j *judge) belowCut(e *cache.Entry, signer dnsname.Name) *ede.Error {
 	switch _, t := j.delegated(e.Cut); {
 	case t.noCut: // such as one that is forwarded
 	case t.security == rrset.Insecure:
-		e.Security = rrset.Insecure
+		j.insecure(e, e.Cut)
 	case t.security == rrset.Secure:
 		text := "the answer for " + e.Name.String() + " is signed by " + signer.String() + ", and not by its zone " + e.Cut.String()
 		return j.fail(e.Cut, &ede.Error{Code: ede.Bogus, ID: "PRNT", Text: text}, true)
@@ -219,6 +222,12 @@ func (j *judge) belowCut(e *cache.Entry, signer dnsname.Name) *ede.Error {
 		return j.fail(e.Cut, t.err, t.security == rrset.Bogus)
 	}
 	return nil
+}
+
+// insecure says of an entry that the zone it is in is not signed.
+func (j *judge) insecure(e *cache.Entry, zone dnsname.Name) {
+	e.Security = rrset.Insecure
+	j.verdict.Unsigned = add(j.verdict.Unsigned, zone)
 }
 
 // fail notes why an entry is not believed. A link that does not validate says whose

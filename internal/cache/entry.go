@@ -46,9 +46,14 @@ type Entry struct {
 	Proof    []rrset.Set // SOA first, then the records that prove a denial or wildcard
 	Cut      dnsname.Name
 	TTL      uint32 // seconds to live from storing, before the cache's own bounds
+	// Most is how many seconds it may live from storing, whatever the minimum of the
+	// cache: as long as its signatures are valid (RFC 4035 §5.3.3), or what is past its
+	// TTL may be told; 0: no such limit.
+	Most uint32
 	// Valid is until when the signatures are that it is secure by, with those of the
-	// chain of trust above it; zero unless it is Secure, or Indeterminate: verified, but
-	// with something past its TTL.
+	// chain of trust above it; zero unless it is Secure, Indeterminate: verified, but
+	// with something past its TTL, or a denial that was verified and is Insecure, since
+	// it leaves out what is not signed.
 	Valid time.Time
 	// Why tells why something that is signed is Insecure: 1, 2 (RFC 8914 §4.2, §4.3) or 27
 	// (RFC 9276 §3.2). 0: nothing is to be told; nothing else is kept, nor with other

@@ -68,6 +68,9 @@ func (c *Cache) Date(now clock.Mono, e *Entry) { c.date(now, e) }
 func (c *Cache) date(now clock.Mono, e *Entry) stamp {
 	negative := e.Kind != Data
 	st := stamp{ttl: c.opt.lifetime(e.TTL, negative), zero: e.TTL == 0, stored: now}
+	if e.Most > 0 {
+		st.ttl = min(st.ttl, e.Most)
+	}
 	st.until = c.staleUntil(e.Name, st, negative && !proves(e.Kind, e.Type, e.Security))
 	e.Stored, e.Expiry, e.StaleUntil = now, st.expiry(), st.until
 	return st

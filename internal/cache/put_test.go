@@ -54,6 +54,16 @@ func TestLifetimeBounds(t *testing.T) {
 	}
 }
 
+func TestNoLongerThanSigned(t *testing.T) {
+	for most, want := range map[uint32]uint32{0: 10, 7: 7, 20: 10} {
+		e := address(name("a.example."), 3)
+		e.Most = most
+		if c := New(Options{Size: minSize, MinTTL: 10 * time.Second}); !c.Put(at(0), e) || e.Expiry != at(time.Duration(want)*time.Second) {
+			t.Errorf("most %d: until %v", most, e.Expiry)
+		}
+	}
+}
+
 func TestStaleUntilIsStored(t *testing.T) {
 	c := New(Options{Size: minSize, Stale: onRules})
 	c.Put(at(0), address(name("a.example."), 60))

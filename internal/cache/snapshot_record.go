@@ -63,7 +63,7 @@ func soundProof(h *Hit) bool {
 			return false
 		}
 	}
-	if timed(h.Security()) {
+	if timed(h.Kind(), h.Security()) {
 		return len(c.b) == validLen
 	}
 	return len(c.b) == 0

@@ -481,7 +481,7 @@ func TestSnapshotDamaged(t *testing.T) {
 	refused("something behind it", append(bytes.Clone(b), 0))
 	refused("twice", append(bytes.Clone(b), b...))
 	for what, want := range map[string]string{
-		"\x89LGcache\x01\x00\x00\x00" + string(b[12:]): "the snapshot has version 1, this program reads version 3",
+		"\x89LGcache\x01\x00\x00\x00" + string(b[12:]): "the snapshot has version 1, this program reads version 4",
 		"root:x:0:0:root:/root:/bin/bash\n":            ErrForeign.Error(),
 		"x":                                            ErrForeign.Error(),
 		string(make([]byte, 4096)):                     errTorn.Error(),
@@ -582,12 +582,12 @@ func TestSnapshotWithOddEntries(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("snapshot.update", false, "write testdata/snapshot-3")
+var update = flag.Bool("snapshot.update", false, "write testdata/snapshot-4")
 
 // The format is what files of this version have. A change that makes this fail
 // needs another version.
 func TestSnapshotFormat(t *testing.T) {
-	const file = "testdata/snapshot-3"
+	const file = "testdata/snapshot-4"
 	c := New(Options{Size: 1 << 20, Stale: rules(time.Hour), Seed: 1})
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []*Entry

@@ -61,6 +61,7 @@ func (t *trail) synthesised(now clock.Mono, last *Hop, state stale.State) (Hop, 
 		return Hop{}, false
 	}
 	e.TTL = uint32(s.until.Sub(s.oldest) / time.Second)
+	e.Most = e.TTL
 	e.Stored, e.Expiry, e.StaleUntil = s.oldest, s.until, s.until
 	if t.unasked {
 		h := t.step(e)
@@ -252,7 +253,7 @@ func (r *Resolver) prove(now clock.Mono, gen uint32, e *cache.Entry) {
 	if star, ok := madeOf(&e.Set, ""); ok && star != e.Name {
 		w := cache.Entry{
 			Kind: cache.Data, Name: star, Type: e.Type, Rank: e.Rank, Security: e.Security,
-			Set: e.Set, Cut: e.Cut, TTL: e.TTL, Valid: e.Valid,
+			Set: e.Set, Cut: e.Cut, TTL: e.TTL, Most: e.Most, Valid: e.Valid,
 		}
 		w.Set.Name = star
 		r.cache.PutSince(now, gen, &w)

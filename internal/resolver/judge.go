@@ -106,7 +106,7 @@ func (r *Resolver) lapse(res *iterator.Result) {
 			e.Security = rrset.Indeterminate
 		}
 		most := r.stale.For(e.Name).TTL(e.TTL)
-		e.TTL, e.Set.TTL = min(e.TTL, most), min(e.Set.TTL, most)
+		e.TTL, e.Set.TTL, e.Most = min(e.TTL, most), min(e.Set.TTL, most), max(1, most)
 	}
 }
 

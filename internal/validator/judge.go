@@ -55,8 +55,8 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 		}
 	}
 	e.Proof, e.TTL = proofs, min(e.TTL, left)
-	if e.Security == rrset.Secure {
-		e.Valid = valid
+	if e.Security == rrset.Secure || e.Kind != cache.Data {
+		e.Valid, e.Most = valid, until(j.now, valid) // what proves that a zone is not signed is a link that ends, too
 	}
 	j.verdict.Signers = add(j.verdict.Signers, t.zone)
 	return nil
@@ -164,6 +164,11 @@ func (j *judge) byParent(e *cache.Entry) bool {
 func (j *judge) notSigned(e *cache.Entry, zone dnsname.Name) *ede.Error {
 	what := "the answer for " + e.Name.String()
 	return j.fail(zone, &ede.Error{Code: ede.RRSIGsMissing, ID: "UNSG", Text: what + " is not signed, and " + zone.String() + " is a signed zone"}, true)
+}
+
+// until is how many seconds are left until a moment, 1 at least.
+func until(now, end time.Time) uint32 {
+	return uint32(min(max(1, end.Sub(now)/time.Second), 1<<31))
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -56,6 +56,7 @@ func (j *judge) keys(e *cache.Entry, g anchor.Ground) *ede.Error {
 		return j.fail(e.Name, err, true)
 	}
 	e.Security, e.TTL, e.Valid = rrset.Secure, min(e.TTL, good.TTL), earlier(valid, good.Expires)
+	e.Most = until(j.now, e.Valid)
 	return nil
 }
 

@@ -137,7 +137,7 @@ func (j *judge) unsigned(e *cache.Entry) *ede.Error {
 		}
 		switch {
 		case t.security == rrset.Insecure:
-			j.insecure(e, zone)
+			j.insecure(e, zone, t.valid)
 			return nil
 		case t.security == rrset.Secure:
 			secure = zone

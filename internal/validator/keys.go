@@ -33,7 +33,7 @@ func (j *judge) keys(e *cache.Entry, g anchor.Ground) *ede.Error {
 		switch {
 		case t.security == rrset.Secure:
 		case t.security == rrset.Insecure:
-			j.insecure(e, e.Name)
+			j.insecure(e, e.Name, t.valid)
 			return nil
 		case t.noCut: // keys of no zone are data like any other (RFC 4034 §2)
 			return j.bySigner(e, g.Zone)

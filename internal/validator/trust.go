@@ -18,7 +18,7 @@ type trust struct {
 	zone     dnsname.Name
 	security rrset.Security // Secure, Insecure; Bogus and Indeterminate have an error
 	keys     []*dnssec.Key  // of Secure
-	valid    time.Time      // until when the chain to them is, of Secure
+	valid    time.Time      // until when the chain to them is, or to the proof that there are none
 	err      *ede.Error
 	noCut    bool         // Indeterminate because it is no zone at all
 	gone     bool         // nor a name, so that nothing is delegated below it either
@@ -111,7 +111,7 @@ func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {
 	case ds.Security == rrset.Insecure:
 		j.notCounted(&ds)
 		j.inherit(&ds)
-		return ds, trust{security: rrset.Insecure}
+		return ds, trust{security: rrset.Insecure, valid: ds.Valid}
 	case ds.Security != rrset.Secure:
 		return ds, trust{security: rrset.Indeterminate, err: &ede.Error{
 			Code: ede.Indeterminate, ID: "UNJU", Text: "what is known of " + zone.String() + " in its parent was not validated",
@@ -124,7 +124,7 @@ func (j *judge) delegated(zone dnsname.Name) (ds cache.Entry, t trust) {
 	cut, _ := j.noDS(&ds, zone)
 	switch cut {
 	case dnssec.Delegated:
-		return ds, trust{security: rrset.Insecure}
+		return ds, trust{security: rrset.Insecure, valid: ds.Valid}
 	case dnssec.Unknown:
 		return ds, trust{security: rrset.Bogus, err: &ede.Error{Code: ede.NSECMissing, ID: "NODS", Text: "it is not proven that " + zone.String() + " has no DS records"}}
 	}
@@ -164,7 +164,7 @@ func (j *judge) digests(ds *cache.Entry) trust {
 		}
 	}
 	j.why(why)
-	return trust{security: rrset.Insecure}
+	return trust{security: rrset.Insecure, valid: ds.Valid}
 }
 
 // notCounted notes that a zone is insecure because the iterations of its parent's

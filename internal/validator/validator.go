@@ -194,7 +194,7 @@ func (j *judge) bySigner(e *cache.Entry, ground dnsname.Name) *ede.Error {
 			}
 			return j.belowCut(e, zone)
 		case t.security == rrset.Insecure:
-			j.insecure(e, zone)
+			j.insecure(e, zone, t.valid)
 			return nil
 		case t.err != nil && zone == signers[len(signers)-1]:
 			return j.fail(zone, t.err, t.security == rrset.Bogus || t.noCut)
@@ -214,7 +214,7 @@ func (j *judge) belowCut(e *cache.Entry, signer dnsname.Name) *ede.Error {
 	switch _, t := j.delegated(e.Cut); {
 	case t.noCut: // such as one that is forwarded
 	case t.security == rrset.Insecure:
-		j.insecure(e, e.Cut)
+		j.insecure(e, e.Cut, t.valid)
 	case t.security == rrset.Secure:
 		text := "the answer for " + e.Name.String() + " is signed by " + signer.String() + ", and not by its zone " + e.Cut.String()
 		return j.fail(e.Cut, &ede.Error{Code: ede.Bogus, ID: "PRNT", Text: text}, true)
@@ -224,9 +224,13 @@ func (j *judge) belowCut(e *cache.Entry, signer dnsname.Name) *ede.Error {
 	return nil
 }
 
-// insecure says of an entry that the zone it is in is not signed.
-func (j *judge) insecure(e *cache.Entry, zone dnsname.Name) {
+// insecure says of an entry that the zone it is in is not signed, as is proven until a
+// moment. That a zone below has no DS records is proven no longer than that.
+func (j *judge) insecure(e *cache.Entry, zone dnsname.Name, proven time.Time) {
 	e.Security = rrset.Insecure
+	if e.Kind != cache.Data && j.byParent(e) {
+		e.Valid = proven
+	}
 	j.verdict.Unsigned = add(j.verdict.Unsigned, zone)
 }
 

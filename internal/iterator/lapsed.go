@@ -88,7 +88,7 @@ func (t *task) shorten(r *Result) {
 		for i := range list {
 			e := &list[i]
 			most := t.it.answerTTL(e.Name)
-			e.TTL, e.Set.TTL = min(e.TTL, most), min(e.Set.TTL, most)
+			e.TTL, e.Set.TTL, e.Most = min(e.TTL, most), min(e.Set.TTL, most), max(1, most)
 		}
 	}
 }

@@ -200,7 +200,7 @@ func (c controlAPI) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
 	}
 	form := n.form(removed)
 	a.over(removed, event.NegativeRemoved)
-	a.saveNegatives() // last: a disk may take long
+	a.saveNegatives()                           // last: a disk may take long
 	form.Kept = n.file == "" || n.unkept == nil // without a file nothing brings it back
 	n.wake()
 	return form, nil

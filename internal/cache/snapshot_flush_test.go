@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"lastgood/internal/wire"
 )
@@ -48,5 +49,59 @@ func TestSnapshotBringsNothingBackFromTheBeginning(t *testing.T) {
 	}
 	if n := d.Stats().Entries; n != 1 {
 		t.Errorf("%d entries, want 1", n)
+	}
+}
+
+// stuck is a disk that takes nothing more, until it is told to.
+type stuck struct {
+	once  sync.Once
+	began chan struct{}
+	ends  chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	s.once.Do(func() { close(s.began) })
+	<-s.ends
+	return len(b), nil
+}
+
+// Saving that hangs in its disk holds nobody up.
+func TestSnapshotToADiskThatHangs(t *testing.T) {
+	c := New(Options{Size: 16 << 20})
+	fill(t, c, at(0), "n", 300, 5000)
+	for i := range 5000 {
+		c.PutDelegation(at(0), referral(numbered("zone", i)))
+	}
+	disk := &stuck{began: make(chan struct{}), ends: make(chan struct{})}
+	saved := make(chan error, 1)
+	go func() {
+		_, err := c.WriteSnapshot(disk, at(0), noon, SnapshotHeader{})
+		saved <- err
+	}()
+	<-disk.began
+	used := make(chan int)
+	go func() {
+		for i := range 5000 {
+			c.Put(at(0), address(numbered("n", i), 60))
+			c.PutDelegation(at(0), referral(numbered("zone", i)))
+			c.Closest(at(0), numbered("zone", i))
+		}
+		n := found(c, at(0), "n", 5000)
+		c.Sweep(at(0))
+		c.Flush(numbered("n", 1), wire.TypeNone)
+		c.FlushBelow(name("example."))
+		used <- n
+	}()
+	select {
+	case n := <-used:
+		if n != 5000 {
+			t.Errorf("%d found", n)
+		}
+	case <-time.After(time.Minute):
+		t.Error("somebody waits for the disk")
+	}
+	close(disk.ends)
+	if err := <-saved; err != nil {
+		t.Error(err)
 	}
 }

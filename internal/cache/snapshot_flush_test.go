@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -52,33 +53,46 @@ func TestSnapshotBringsNothingBackFromTheBeginning(t *testing.T) {
 	}
 }
 
-// stuck is a disk that takes nothing more, until it is told to.
+// stuck is a disk that takes nothing more after so many writes, until it is told to.
 type stuck struct {
-	once  sync.Once
+	after int
 	began chan struct{}
 	ends  chan struct{}
 }
 
 func (s *stuck) Write(b []byte) (int, error) {
-	s.once.Do(func() { close(s.began) })
-	<-s.ends
+	if s.after--; s.after == 0 {
+		close(s.began)
+		<-s.ends
+	}
 	return len(b), nil
 }
 
-// Saving that hangs in its disk holds nobody up.
+// Saving that hangs in its disk holds nobody up, whatever it is at.
 func TestSnapshotToADiskThatHangs(t *testing.T) {
+	for _, after := range []int{1, 3, 10} { // the beginning, delegations, entries
+		t.Run(strconv.Itoa(after), func(t *testing.T) { hang(t, after) })
+	}
+}
+
+func hang(t *testing.T, after int) {
+	t.Helper()
 	c := New(Options{Size: 16 << 20})
 	fill(t, c, at(0), "n", 300, 5000)
 	for i := range 5000 {
 		c.PutDelegation(at(0), referral(numbered("zone", i)))
 	}
-	disk := &stuck{began: make(chan struct{}), ends: make(chan struct{})}
+	disk := &stuck{after: after, began: make(chan struct{}), ends: make(chan struct{})}
 	saved := make(chan error, 1)
 	go func() {
 		_, err := c.WriteSnapshot(disk, at(0), noon, SnapshotHeader{})
 		saved <- err
 	}()
-	<-disk.began
+	select {
+	case <-disk.began:
+	case err := <-saved:
+		t.Fatalf("saved before it could hang: %v", err)
+	}
 	used := make(chan int)
 	go func() {
 		for i := range 5000 {
@@ -97,7 +111,7 @@ func TestSnapshotToADiskThatHangs(t *testing.T) {
 		if n != 5000 {
 			t.Errorf("%d found", n)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(20 * time.Second):
 		t.Error("somebody waits for the disk")
 	}
 	close(disk.ends)

@@ -24,6 +24,10 @@ const bufferSize = 64 << 10
 // crashes.
 const namesMost = 16 << 10
 
+// tempTries bounds how often a temporary file is made anew: where there are no locks
+// the last one has to do.
+const tempTries = 5
+
 // WriteFile replaces the file at path by what write writes, with permissions
 // perm (whatever the umask). The content goes to a temporary file in the same
 // directory first, is synced, and takes the name when it is complete; then the
@@ -40,14 +44,14 @@ func WriteFile(path string, perm fs.FileMode, write func(io.Writer) error) error
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
 	removeStale(dir, base)
-	f, err := os.CreateTemp(dir, tempPrefix(base)+"*")
+	f, err := createTemp(dir, base)
 	if err != nil {
 		return explain("write "+path, err)
 	}
 	defer f.Close() // what is synced, or given up, has nothing to lose by it
-	named := false
+	done := false
 	defer func() {
-		if !named {
+		if !done {
 			os.Remove(f.Name()) // where that fails, the next call tries again
 		}
 	}()
@@ -57,14 +61,36 @@ func WriteFile(path string, perm fs.FileMode, write func(io.Writer) error) error
 	if err := os.Rename(f.Name(), path); err != nil {
 		return explain("write "+path, err)
 	}
-	named = true
+	done = true
 	return explain("write "+path, syncDir(dir))
 }
 
-// fill writes and syncs a temporary file. From here until the file is closed a
-// lock tells others that somebody is at work there.
+// createTemp makes a temporary file. Until it is closed a lock tells others that
+// somebody is at work there. Who looked for leftovers between may have taken it for
+// one, before it was locked, and removed it: then there is to be another.
+func createTemp(dir, base string) (*os.File, error) {
+	for try := 1; ; try++ {
+		f, err := os.CreateTemp(dir, tempPrefix(base)+"*")
+		if err != nil || lock(f) && named(f) || try == tempTries {
+			return f, err
+		}
+		os.Remove(f.Name()) // where it is there still, and a lock was not to be had
+		f.Close()
+	}
+}
+
+// named tells whether a file still has the name that it was opened by.
+func named(f *os.File) bool {
+	own, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(f.Name())
+	return err == nil && os.SameFile(own, there)
+}
+
+// fill writes and syncs a temporary file.
 func fill(f *os.File, perm fs.FileMode, write func(io.Writer) error) error {
-	lock(f)
 	if err := f.Chmod(perm); err != nil {
 		return err
 	}

@@ -272,3 +272,24 @@ func TestWritersAtOnce(t *testing.T) {
 		t.Errorf("there are %v", list)
 	}
 }
+
+// However many write one file at once, none loses its temporary file to another who
+// looks for leftovers.
+func TestWritersAgainAndAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 200 {
+				if err := WriteFile(file, 0o600, func(w io.Writer) error { _, err := w.Write([]byte("all of it")); return err }); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if list := leftovers(t, filepath.Dir(file)); len(list) != 0 {
+		t.Errorf("there are %v", list)
+	}
+}

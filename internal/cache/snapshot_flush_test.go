@@ -3,8 +3,10 @@ package cache
 import (
 	"bytes"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"lastgood/internal/wire"
 )
@@ -48,5 +50,72 @@ func TestSnapshotBringsNothingBackFromTheBeginning(t *testing.T) {
 	}
 	if n := d.Stats().Entries; n != 1 {
 		t.Errorf("%d entries, want 1", n)
+	}
+}
+
+// stuck is a disk that takes nothing more after so many writes, until it is told to.
+type stuck struct {
+	after int
+	began chan struct{}
+	ends  chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	if s.after--; s.after == 0 {
+		close(s.began)
+		<-s.ends
+	}
+	return len(b), nil
+}
+
+// Saving that hangs in its disk holds nobody up, whatever it is at.
+func TestSnapshotToADiskThatHangs(t *testing.T) {
+	for _, after := range []int{1, 3, 10} { // the beginning, delegations, entries
+		t.Run(strconv.Itoa(after), func(t *testing.T) { hang(t, after) })
+	}
+}
+
+func hang(t *testing.T, after int) {
+	t.Helper()
+	c := New(Options{Size: 16 << 20})
+	fill(t, c, at(0), "n", 300, 5000)
+	for i := range 5000 {
+		c.PutDelegation(at(0), referral(numbered("zone", i)))
+	}
+	disk := &stuck{after: after, began: make(chan struct{}), ends: make(chan struct{})}
+	saved := make(chan error, 1)
+	go func() {
+		_, err := c.WriteSnapshot(disk, at(0), noon, SnapshotHeader{})
+		saved <- err
+	}()
+	select {
+	case <-disk.began:
+	case err := <-saved:
+		t.Fatalf("saved before it could hang: %v", err)
+	}
+	used := make(chan int)
+	go func() {
+		for i := range 5000 {
+			c.Put(at(0), address(numbered("n", i), 60))
+			c.PutDelegation(at(0), referral(numbered("zone", i)))
+			c.Closest(at(0), numbered("zone", i))
+		}
+		n := found(c, at(0), "n", 5000)
+		c.Sweep(at(0))
+		c.Flush(numbered("n", 1), wire.TypeNone)
+		c.FlushBelow(name("example."))
+		used <- n
+	}()
+	select {
+	case n := <-used:
+		if n != 5000 {
+			t.Errorf("%d found", n)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("somebody waits for the disk")
+	}
+	close(disk.ends)
+	if err := <-saved; err != nil {
+		t.Error(err)
 	}
 }

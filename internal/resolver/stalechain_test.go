@@ -179,3 +179,23 @@ func TestAdditionalRecordsAreFresh(t *testing.T) {
 		}
 	})
 }
+
+// A DNAME past its TTL that its zone's own answer speaks against is gone, also where
+// the configuration gives denials a lifetime of their own: nothing was denied.
+func TestDisprovedDNAMELeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fewest := func(o *Options) {
+			lasting(usual(), nil)(o)
+			o.Cache = cache.New(cache.Options{Size: 8 << 20, MaxTTL: time.Hour, MinNegativeTTL: time.Minute, MaxNegativeTTL: time.Hour, Stale: o.Stale})
+		}
+		r, _ := newTest(t, fewest, func(_ context.Context, q iterator.Request) iterator.Result {
+			return iterator.Result{Entries: []cache.Entry{of("example.", address(q.Name.String(), 60, 1))}}
+		})
+		r.put(of("example.", entry("old.example.", wire.TypeDNAME, 60, string(name("new.example.")))))
+		time.Sleep(2 * time.Minute)
+		expect(t, r.ask("www.old.example.", wire.TypeA), "NOERROR www.old.example./A:60")
+		if left := r.cache.Names(name("old.example.")); len(left) != 0 {
+			t.Errorf("%+v", left)
+		}
+	})
+}

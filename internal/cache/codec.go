@@ -97,7 +97,7 @@ func encode(dst []byte, e *Entry, s stamp) []byte {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(p.Type))
 		dst = appendSet(dst, p)
 	}
-	if timed(e.Kind, e.Security) {
+	if timed(e.Kind, e.Security, e.Type) {
 		dst = binary.LittleEndian.AppendUint32(dst, validSeconds(e.Valid))
 	}
 	return dst
@@ -133,10 +133,10 @@ func metaWhyOf(meta uint64) ede.Code {
 }
 
 // timed tells of what there is an end of validity: of what was verified, also when
-// that was with what is past its TTL (Indeterminate), or proves that a zone is not
-// signed (opt-out).
-func timed(k Kind, s rrset.Security) bool {
-	return s == rrset.Secure || s == rrset.Indeterminate || s == rrset.Insecure && k != Data
+// that was with what is past its TTL (Indeterminate), and of what may be a link of a
+// chain of trust without being signed.
+func timed(k Kind, s rrset.Security, t wire.Type) bool {
+	return s == rrset.Secure || s == rrset.Indeterminate || s == rrset.Insecure && (k != Data || t == wire.TypeDS)
 }
 
 // validSeconds is how a record has the end of validity: 0 for none, and the last
@@ -253,7 +253,7 @@ func decode(h *Hit, rec []byte) bool {
 	if n == 0 || headLen+n > len(rec) {
 		return false
 	}
-	if timed(h.Kind(), h.Security()) {
+	if timed(h.Kind(), h.Security(), h.Type()) {
 		if rec = rec[:len(rec)-validLen]; headLen+n > len(rec) {
 			return false
 		}

@@ -52,8 +52,8 @@ type Entry struct {
 	Most uint32
 	// Valid is until when the signatures are that it is secure by, with those of the
 	// chain of trust above it; zero unless it is Secure, Indeterminate: verified, but
-	// with something past its TTL, or an Insecure denial: one that leaves out what is not
-	// signed, or of DS records in a zone that is proven not to be.
+	// with something past its TTL, or an Insecure denial, which leaves out what is not
+	// signed, or DS records or the denial of some in a zone that is proven not to be.
 	Valid time.Time
 	// Why tells why something that is signed is Insecure: 1, 2 (RFC 8914 §4.2, §4.3) or 27
 	// (RFC 9276 §3.2). 0: nothing is to be told; nothing else is kept, nor with other

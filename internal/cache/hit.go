@@ -53,7 +53,7 @@ func (h *Hit) Why() ede.Code { return metaWhyOf(h.meta) }
 // Valid is until when the signatures are that the entry is secure by, those of the
 // chain of trust included; zero where none are, or nobody told.
 func (h *Hit) Valid() time.Time {
-	if !timed(h.Kind(), h.Security()) {
+	if !timed(h.Kind(), h.Security(), h.Type()) {
 		return time.Time{}
 	}
 	s := binary.LittleEndian.Uint32(h.rec[len(h.rec)-validLen:])

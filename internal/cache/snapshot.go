@@ -31,7 +31,7 @@ import (
 // the version up.
 const (
 	snapshotMagic   = "\x89LGcache"
-	snapshotVersion = 4
+	snapshotVersion = 5
 )
 
 const (

@@ -63,7 +63,7 @@ func soundProof(h *Hit) bool {
 			return false
 		}
 	}
-	if timed(h.Kind(), h.Security()) {
+	if timed(h.Kind(), h.Security(), h.Type()) {
 		return len(c.b) == validLen
 	}
 	return len(c.b) == 0

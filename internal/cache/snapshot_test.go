@@ -62,9 +62,6 @@ func anyEntry(r *rand.Rand, i int) *Entry {
 	}
 	e := address(owner, uint32(1+r.IntN(7200)))
 	e.Cut, e.Rank, e.Security = zone, Rank(1+r.IntN(3)), rrset.Security(r.IntN(4))
-	if e.Security == rrset.Secure {
-		e.Valid = noon.Add(time.Duration(r.IntN(1<<20)) * time.Second).UTC()
-	}
 	if r.IntN(4) == 0 {
 		e.Cut = ""
 	}
@@ -83,6 +80,11 @@ func anyEntry(r *rand.Rand, i int) *Entry {
 	case 3:
 		e.Kind, e.Type, e.Set = NXDomain, wire.TypeNone, rrset.Set{}
 		e.Proof = []rrset.Set{{Name: name("elsewhere.example."), Type: wire.TypeSOA, TTL: 60, Data: soa()}}
+	case 4:
+		e.Type, e.Set.Type, e.Set.Data = wire.TypeDS, wire.TypeDS, rrset.Packed(nil).Append(append([]byte{0, 1, 13, 2}, make([]byte, 32)...))
+	}
+	if e.Security == rrset.Secure || e.Security == rrset.Insecure && (e.Kind != Data || e.Type == wire.TypeDS) {
+		e.Valid = noon.Add(time.Duration(r.IntN(1<<20)) * time.Second).UTC()
 	}
 	return e
 }
@@ -481,7 +483,7 @@ func TestSnapshotDamaged(t *testing.T) {
 	refused("something behind it", append(bytes.Clone(b), 0))
 	refused("twice", append(bytes.Clone(b), b...))
 	for what, want := range map[string]string{
-		"\x89LGcache\x01\x00\x00\x00" + string(b[12:]): "the snapshot has version 1, this program reads version 4",
+		"\x89LGcache\x01\x00\x00\x00" + string(b[12:]): "the snapshot has version 1, this program reads version 5",
 		"root:x:0:0:root:/root:/bin/bash\n":            ErrForeign.Error(),
 		"x":                                            ErrForeign.Error(),
 		string(make([]byte, 4096)):                     errTorn.Error(),
@@ -582,12 +584,12 @@ func TestSnapshotWithOddEntries(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("snapshot.update", false, "write testdata/snapshot-4")
+var update = flag.Bool("snapshot.update", false, "write testdata/snapshot-5")
 
 // The format is what files of this version have. A change that makes this fail
 // needs another version.
 func TestSnapshotFormat(t *testing.T) {
-	const file = "testdata/snapshot-4"
+	const file = "testdata/snapshot-5"
 	c := New(Options{Size: 1 << 20, Stale: rules(time.Hour), Seed: 1})
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []*Entry

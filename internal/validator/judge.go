@@ -55,7 +55,7 @@ func (j *judge) signed(e *cache.Entry, t *trust) *ede.Error {
 		}
 	}
 	e.Proof, e.TTL = proofs, min(e.TTL, left)
-	if e.Security == rrset.Secure || e.Kind != cache.Data {
+	if e.Security == rrset.Secure || e.Kind != cache.Data || e.Type == wire.TypeDS {
 		e.Valid, e.Most = valid, until(j.now, valid) // what proves that a zone is not signed is a link that ends, too
 	}
 	j.verdict.Signers = add(j.verdict.Signers, t.zone)

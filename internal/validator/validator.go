@@ -225,10 +225,11 @@ func (j *judge) belowCut(e *cache.Entry, signer dnsname.Name) *ede.Error {
 }
 
 // insecure says of an entry that the zone it is in is not signed, as is proven until a
-// moment. That a zone below has no DS records is proven no longer than that.
+// moment. What such a zone says of a zone below, DS records or that there are none, shows
+// no longer than that that the zone below is not signed either.
 func (j *judge) insecure(e *cache.Entry, zone dnsname.Name, proven time.Time) {
 	e.Security = rrset.Insecure
-	if e.Kind != cache.Data && j.byParent(e) {
+	if (e.Kind != cache.Data || e.Type == wire.TypeDS) && j.byParent(e) {
 		e.Valid = proven
 	}
 	j.verdict.Unsigned = add(j.verdict.Unsigned, zone)

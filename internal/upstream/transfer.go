@@ -66,14 +66,15 @@ func (u *Upstream) Transfer(ctx context.Context, t Transfer) error {
 
 // transfer does it; progress is called with each message.
 func (u *Upstream) transfer(ctx context.Context, t *Transfer, progress func()) error {
-	conn, err := u.opt.Network.DialTCP(ctx, t.Server)
+	tcp, err := u.opt.Network.DialTCP(ctx, t.Server)
 	if err != nil {
 		return fmt.Errorf("connect: %w", root(err))
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(longAgo) })()
+	defer tcp.Close()
+	defer context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(longAgo) })()
+	conn := tcp
 	if t.TLS != "" {
-		secure := tls.Client(conn, &tls.Config{
+		secure := tls.Client(tcp, &tls.Config{
 			ServerName: t.TLS, RootCAs: u.opt.TLSRoots[t.Zone], MinVersion: tls.VersionTLS13, // RFC 9103 §7.1
 			NextProtos: []string{"dot"}, Time: u.opt.Clock.Wall,
 		})

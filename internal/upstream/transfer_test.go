@@ -163,3 +163,20 @@ func TestTransferOverTLS(t *testing.T) {
 		}
 	})
 }
+
+// TestTransferOverTLSClosed: the end comes to a transfer that hangs from another
+// goroutine, whatever became of the connection; the race detector watches.
+func TestTransferOverTLSClosed(t *testing.T) {
+	overTLS(t, nil, func(*side, seen) {}, func(s *secure) {
+		ended := make(chan error)
+		go func() {
+			_, err := s.fetch(Transfer{Server: tlsAddr, TLS: tlsName, Zone: dnsname.Root}, 1)
+			ended <- err
+		}()
+		time.Sleep(time.Second)
+		s.u.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}

@@ -7,13 +7,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"iter"
 	"log"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"time"
+
+	"lastgood/bench/machine"
+	"lastgood/bench/perquestion"
 )
 
 // workload is one way of asking.
@@ -27,6 +30,21 @@ var workloads = []workload{
 	{"hot: 1,000 cached names", 1_000, false},
 	{"cached: 100,000 names", 100_000, false},
 	{"cold: every name new", 100_000, true},
+}
+
+// each gives out the names. Cold rounds have names of their own.
+func (w workload) each(round int) iter.Seq[string] {
+	first := "n"
+	if w.cold {
+		first = fmt.Sprintf("r%dn", round)
+	}
+	return func(yield func(string) bool) {
+		for i := range w.names {
+			if !yield(fmt.Sprintf("%s%d.bench", first, i)) {
+				return
+			}
+		}
+	}
 }
 
 func main() {
@@ -59,7 +77,7 @@ func run(ctx context.Context, rounds, seconds int, binary, out string) error {
 		return err
 	}
 	defer authority.Stop()
-	var results []result
+	var results []perquestion.Result
 	for _, w := range workloads {
 		for round := range rounds {
 			for _, s := range servers(dir, binary) {
@@ -67,7 +85,7 @@ func run(ctx context.Context, rounds, seconds int, binary, out string) error {
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", s.name, w.name, err)
 				}
-				log.Printf("%-9s %-24s round %d: %6.2f µs/question, %7.0f questions/s, %d lost", s.name, w.name, round+1, r.micros, r.rate, r.lost)
+				log.Printf("%-9s %-24s round %d: %6.2f µs/question, %7.0f questions/s, %d lost", s.name, w.name, round+1, r.Micros, r.Rate, r.Lost)
 				results = append(results, r)
 			}
 		}
@@ -81,50 +99,26 @@ func run(ctx context.Context, rounds, seconds int, binary, out string) error {
 }
 
 // measure starts a server, warms it, checks it and runs the load once.
-func measure(ctx context.Context, dir string, s server, w workload, round int, length time.Duration) (result, error) {
-	p, err := s.start(ctx)
+func measure(ctx context.Context, dir string, s server, w workload, round int, length time.Duration) (perquestion.Result, error) {
+	p, err := machine.Start(ctx, perquestion.ServerCore, s.args, resolverAt)
 	if err != nil {
-		return result{}, err
+		return perquestion.Result{}, err
 	}
 	defer p.Stop()
-	if err := p.correct(ctx); err != nil {
-		return result{}, err
+	if err := correct(ctx); err != nil {
+		return perquestion.Result{}, err
 	}
-	file := filepath.Join(dir, "names")
-	if err := writeNames(file, w, round); err != nil {
-		return result{}, err
+	load := perquestion.Load{Addr: resolverAt, File: filepath.Join(dir, "names"), Rcode: "NOERROR"}
+	if err := perquestion.WriteNames(load.File, w.each(round)); err != nil {
+		return perquestion.Result{}, err
 	}
-	if !w.cold {
-		if _, err := load(ctx, file, "-n", "1"); err != nil { // warm: every name once
-			return result{}, err
-		}
-	}
-	before, err := p.CPU()
-	if err != nil {
-		return result{}, err
-	}
+	load.More = []string{"-q", "200", "-n", "1"} // every name once
 	// A cold run asks each name once; the others go round for the time given.
-	limit := []string{"-l", fmt.Sprint(int(length.Seconds()))}
-	if w.cold {
-		limit = []string{"-n", "1"}
+	if !w.cold {
+		if err := load.Warm(ctx); err != nil {
+			return perquestion.Result{}, err
+		}
+		load.More = []string{"-q", "200", "-l", fmt.Sprint(int(length.Seconds()))}
 	}
-	l, err := load(ctx, file, limit...)
-	if err != nil {
-		return result{}, err
-	}
-	after, err := p.CPU()
-	if err != nil {
-		return result{}, err
-	}
-	if l.wrong > 0 || l.answered == 0 || l.lost*100 > l.answered {
-		return result{}, fmt.Errorf("%d answered, %d lost, %d not NOERROR: not a fair run", l.answered, l.lost, l.wrong)
-	}
-	micros := float64((after - before).Microseconds()) / float64(l.answered)
-	return result{s.name, w.name, micros, l.rate, l.lost, p.Memory()}, nil
-}
-
-// spread is least, middle and greatest of some figures.
-func spread(v []float64) (lo, mid, hi float64) {
-	v = slices.Sorted(slices.Values(v))
-	return v[0], v[len(v)/2], v[len(v)-1]
+	return perquestion.Measure(ctx, p, load, s.name, w.name)
 }

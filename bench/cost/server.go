@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"lastgood/bench/machine"
+	"lastgood/bench/perquestion"
 )
 
 // Ports of the run, all on loopback.
@@ -18,11 +20,7 @@ const (
 	authorityPort = 5391
 )
 
-// Servers run on the first core, what loads and feeds them on the second.
-const (
-	serverCore = "0"
-	loadCore   = "1"
-)
+var resolverAt = net.JoinHostPort("127.0.0.1", strconv.Itoa(resolverPort))
 
 // server is a resolver to be measured.
 type server struct {
@@ -83,20 +81,8 @@ stub: [{zone: "bench.", servers: ["127.0.0.1:%d"]}]
 log: {level: error}
 `
 
-// process is a running server.
-type process struct{ *machine.Process }
-
-func (s server) start(ctx context.Context) (*process, error) {
-	return startPinned(ctx, serverCore, s.args, resolverPort)
-}
-
-func startPinned(ctx context.Context, core string, args []string, port int) (*process, error) {
-	p, err := machine.Start(ctx, core, args, fmt.Sprintf("127.0.0.1:%d", port))
-	return &process{p}, err
-}
-
 // correct checks one answer before anything is counted.
-func (p *process) correct(ctx context.Context) error {
+func correct(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, "dig", "@127.0.0.1", "-p", strconv.Itoa(resolverPort), "+short", "+tries=1", "check.bench.").Output()
 	if err != nil || strings.TrimSpace(string(out)) != "192.0.2.1" {
 		return fmt.Errorf("wrong answer before the run: %q, %v", out, err)
@@ -105,11 +91,11 @@ func (p *process) correct(ctx context.Context) error {
 }
 
 // startNSD serves the zone bench., where every name exists.
-func startNSD(ctx context.Context, dir string) (*process, error) {
+func startNSD(ctx context.Context, dir string) (*machine.Process, error) {
 	zone := "$TTL 86400\n@ SOA ns.bench. hostmaster.bench. 1 3600 600 604800 300\n@ NS ns\nns A 127.0.0.1\n* A 192.0.2.1\n"
 	args, err := machine.NSD(dir, authorityPort, zone)
 	if err != nil {
 		return nil, err
 	}
-	return startPinned(ctx, loadCore, append([]string{"nsd"}, args...), authorityPort)
+	return machine.Start(ctx, perquestion.LoadCore, append([]string{"nsd"}, args...), fmt.Sprintf("127.0.0.1:%d", authorityPort))
 }

@@ -7,13 +7,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"iter"
 	"log"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"time"
+
+	"lastgood/bench/machine"
+	"lastgood/bench/perquestion"
 )
 
 // workload is one way of asking. They follow one another, each on what the ones
@@ -30,6 +33,19 @@ var workloads = []workload{
 		return []string{fmt.Sprintf("n1.z%d.bench", z), fmt.Sprintf("n2.z%d.bench", z)}
 	}},
 	{"known zones: no such name", "NXDOMAIN", func(z int) []string { return []string{fmt.Sprintf("nope.z%d.bench", z)} }},
+}
+
+// each gives out the names, in an order by chance, the same for all servers.
+func (w workload) each(zones int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, z := range rand.New(rand.NewPCG(1, 2)).Perm(zones) {
+			for _, name := range w.ask(z) {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	}
 }
 
 type options struct {
@@ -78,7 +94,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	var results []result
+	var results []perquestion.Result
 	for round := range o.rounds {
 		for _, s := range list {
 			r, err := measure(ctx, dir, s, o)
@@ -86,7 +102,7 @@ func run(ctx context.Context, o options) error {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			for _, one := range r {
-				log.Printf("%-9s %-26s round %d: %7.1f µs/question, %6.0f questions/s, %d lost", s.name, one.workload, round+1, one.micros, one.rate, one.lost)
+				log.Printf("%-9s %-26s round %d: %7.1f µs/question, %6.0f questions/s, %d lost", s.name, one.Workload, round+1, one.Micros, one.Rate, one.Lost)
 			}
 			results = append(results, r...)
 		}
@@ -100,8 +116,8 @@ func run(ctx context.Context, o options) error {
 }
 
 // measure starts a server, checks it, and asks every name once.
-func measure(ctx context.Context, dir string, s server, o options) ([]result, error) {
-	p, err := s.start(ctx)
+func measure(ctx context.Context, dir string, s server, o options) ([]perquestion.Result, error) {
+	p, err := machine.Start(ctx, perquestion.ServerCore, s.args, resolverAt)
 	if err != nil {
 		return nil, err
 	}
@@ -109,35 +125,17 @@ func measure(ctx context.Context, dir string, s server, o options) ([]result, er
 	if err := correct(ctx, o.validate); err != nil {
 		return nil, err
 	}
-	var out []result
+	var out []perquestion.Result
 	for _, w := range workloads {
-		file := filepath.Join(dir, "names")
-		if err := writeNames(file, w, o.zones); err != nil {
+		load := perquestion.Load{Addr: resolverAt, File: filepath.Join(dir, "names"), Rcode: w.rcode, More: []string{"-D", "-q", "100", "-n", "1"}}
+		if err := perquestion.WriteNames(load.File, w.each(o.zones)); err != nil {
 			return nil, err
 		}
-		before, err := p.CPU()
+		r, err := perquestion.Measure(ctx, p, load, s.name, w.name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", w.name, err)
 		}
-		l, err := load(ctx, file, w.rcode)
-		if err != nil {
-			return nil, err
-		}
-		after, err := p.CPU()
-		if err != nil {
-			return nil, err
-		}
-		if l.wrong > 0 || l.answered == 0 || l.lost*100 > l.answered {
-			return nil, fmt.Errorf("%s: %d answered, %d lost, %d not %s: not a fair run", w.name, l.answered, l.lost, l.wrong, w.rcode)
-		}
-		micros := float64((after - before) / time.Microsecond)
-		out = append(out, result{s.name, w.name, micros / float64(l.answered), l.rate, l.lost, p.Memory()})
+		out = append(out, r)
 	}
 	return out, nil
-}
-
-// spread is least, middle and greatest of some figures.
-func spread(v []float64) (lo, mid, hi float64) {
-	v = slices.Sorted(slices.Values(v))
-	return v[0], v[len(v)/2], v[len(v)-1]
 }

@@ -7,17 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"lastgood/bench/machine"
 )
 
-// Servers run on the first core, what loads and feeds them on the second.
-const (
-	serverCore = "0"
-	loadCore   = "1"
-
-	resolverAt = "127.0.0.1:5390"
-)
+const resolverAt = "127.0.0.1:5390"
 
 // server is a resolver to be measured.
 type server struct {
@@ -100,8 +92,4 @@ func correct(ctx context.Context, validate bool) error {
 		return fmt.Errorf("a wrong signature was not told:\n%s", bad)
 	}
 	return nil
-}
-
-func (s server) start(ctx context.Context) (*machine.Process, error) {
-	return machine.Start(ctx, serverCore, s.args, resolverAt)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lastgood/bench/machine"
+	"lastgood/bench/perquestion"
 )
 
 // Where the authorities are: one for the root and bench., one for what is below,
@@ -23,7 +24,6 @@ const names = 3
 
 // world is the signed tree on disk: the root, bench., and zones z0.bench. and on.
 type world struct {
-	zones  int
 	anchor string            // the root's DS record
 	upper  map[string]string // files by zone
 	lower  map[string]string
@@ -32,7 +32,7 @@ type world struct {
 // makeWorld signs it, every zone with keys of its own, and broken.bench. wrongly.
 func makeWorld(dir string, zones int) (*world, error) {
 	now := time.Now()
-	w := &world{zones: zones, upper: map[string]string{}, lower: map[string]string{}}
+	w := &world{upper: map[string]string{}, lower: map[string]string{}}
 	root, err := newZone(".", "ns0.bench.")
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (w *world) serve(ctx context.Context, dir string) (stop func(), err error) 
 		if err != nil {
 			return stop, err
 		}
-		p, err := machine.Start(ctx, loadCore, append([]string{"nsd"}, args...), addr+":53")
+		p, err := machine.Start(ctx, perquestion.LoadCore, append([]string{"nsd"}, args...), addr+":53")
 		if err != nil {
 			return stop, err
 		}

@@ -226,3 +226,22 @@ func BenchmarkRecoverBelow(b *testing.B) {
 		}
 	})
 }
+
+// A link of a chain of trust that failed is asked for again soon: much hangs on it.
+func TestLinkFailureIsShort(t *testing.T) {
+	for _, v := range []struct {
+		typ  wire.Type
+		most time.Duration
+	}{{wire.TypeDS, 10 * time.Second}, {wire.TypeDNSKEY, 10 * time.Second}, {wire.TypeA, maxFailure}} {
+		c, q, now := New(Options{Size: minSize}), Question{Name: name("example."), Type: v.typ}, at(0)
+		for range 20 {
+			c.Fail(now, q, nil, false)
+			f, _ := c.Failure(now, q)
+			now = f.Until
+		}
+		c.Fail(now, q, nil, false)
+		if f, ok := c.Failure(now, q); !ok || f.Until != now.Add(v.most) {
+			t.Errorf("%s: %v, for %v", v.typ, ok, f.Until.Sub(now))
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"lastgood/internal/config"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/ede"
+	"lastgood/internal/event"
 	"lastgood/internal/resolver"
 	"lastgood/internal/simauth"
 	"lastgood/internal/simnet"
@@ -57,9 +59,10 @@ type incident struct {
 	plain *authority.Zone // of the top-level domain
 	asks  sync.WaitGroup
 
-	mu    sync.Mutex
-	known map[string]bool // names that were answered before it broke
-	bins  map[time.Duration]*incidentBinned
+	mu        sync.Mutex
+	known     map[string]bool // names that were answered before it broke
+	bins      map[time.Duration]*incidentBinned
+	suggested []string // commands that would end it, until somebody might give one
 }
 
 // incidentBinned counts the questions of a span of the evening.
@@ -72,8 +75,8 @@ type incidentBinned struct {
 func (i *incident) now() time.Duration { return incidentBegin + time.Since(i.began) }
 
 // TestIncident replays the evening with and without stale answers, and with and
-// without a negative trust anchor twenty minutes in. With INCIDENT_CSV=DIR it
-// leaves the course of each as DIR/NAME.csv.
+// without the negative trust anchor that the program suggests, twenty minutes in.
+// With INCIDENT_CSV=DIR it leaves the course of each as DIR/NAME.csv.
 func TestIncident(t *testing.T) {
 	heavy(t)
 	for _, v := range []struct {
@@ -101,6 +104,9 @@ func (i *incident) judge(stale, nta bool) {
 		before.known(), during.known(), before.all(), during.all(), after.all(), 100*float64(during.stale)/float64(during.asked), ended.all())
 	if before.all() < 99.9 || after.all() < 99.9 || after.stale > 0 || before.secure == 0 || after.secure == 0 {
 		i.t.Errorf("before it broke, and after, all is well: %+v, %+v", before, after)
+	}
+	if want := []string{`lastgood nta add tld. --for 2h --reason "dnskey missing"`}; !slices.Equal(i.suggested, want) {
+		i.t.Errorf("suggested by 19:50: %q, want %q", i.suggested, want)
 	}
 	switch {
 	case stale && during.known() < 0.99*before.known():
@@ -170,7 +176,7 @@ func newIncident(t *testing.T, stale bool) *incident {
 		cfg.DNSSEC.TrustAnchors = append(cfg.DNSSEC.TrustAnchors, r.String())
 	}
 	i.app, err = app.New(app.Options{
-		Config: cfg, Log: slog.New(slog.DiscardHandler), Upstream: host, Listen: host, Seed: 1,
+		Config: cfg, Log: slog.New(slog.DiscardHandler), Events: i.hear, Upstream: host, Listen: host, Seed: 1,
 		Hints: []cache.NameServer{{Name: dnsname.MustParse("a.root."), Addrs: []netip.Addr{netip.MustParseAddr(rootServer[1])}}},
 	})
 	i.check(err)
@@ -254,6 +260,15 @@ func (i *incident) play(nta bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	i.check(i.app.Stop(ctx))
+}
+
+// hear keeps what the program suggests while it is broken.
+func (i *incident) hear(e event.Event) {
+	if e, ok := e.(event.Incident); ok && i.now() < incidentNTA {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.suggested = append(i.suggested, e.Command)
+	}
 }
 
 // ask lets clients ask until a time: of each hundred questions 98 for the names of

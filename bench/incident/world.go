@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"lastgood/bench/machine"
 )
 
 // The world: the root, a top-level domain and its zones, in an NSD.
@@ -150,36 +152,17 @@ func (w *world) publish(kind string) error {
 
 // nsd writes the configuration of the server of all zones.
 func (w *world) nsd() (conf string, err error) {
-	var b strings.Builder
-	b.WriteString("server:\n")
+	var addrs []string
 	for n := range 2 + hosters {
-		fmt.Fprintf(&b, "  ip-address: 192.0.2.%d@53\n", 1+n)
+		addrs = append(addrs, fmt.Sprintf("192.0.2.%d@53", 1+n))
 	}
-	fmt.Fprintf(&b, `  database: ""
-  zonesdir: %q
-  pidfile: "%[2]s/nsd.pid"
-  xfrdfile: "%[2]s/xfrd.state"
-  zonelistfile: "%[2]s/zone.list"
-  logfile: "%[2]s/nsd.log"
-  username: ""
-  server-count: 1
-  rrl-ratelimit: 0
-  rrl-whitelist-ratelimit: 0
-remote-control:
-  control-enable: no
-zone:
-  name: "."
-  zonefile: "..good"
-zone:
-  name: "tld."
-  zonefile: "tld.served"
-`, w.dir, w.dir)
+	files := map[string]string{".": "..good", "tld.": "tld.served"}
 	for n := range zones {
 		kind := "zone"
 		if n%signed == 0 {
 			kind = "good"
 		}
-		fmt.Fprintf(&b, "zone:\n  name: \"d%d.tld.\"\n  zonefile: \"d%[1]d.tld.%s\"\n", n, kind)
+		files[fmt.Sprintf("d%d.tld.", n)] = fmt.Sprintf("d%d.tld.%s", n, kind)
 	}
-	return w.file("nsd.conf"), w.write("nsd.conf", b.String())
+	return w.file("nsd.conf"), w.write("nsd.conf", machine.NSDConf(w.dir, addrs, files))
 }

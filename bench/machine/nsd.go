@@ -2,8 +2,11 @@ package machine
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // NSD writes the configuration of an NSD that serves the zone bench. on a port of
@@ -11,7 +14,8 @@ import (
 func NSD(dir string, port int, zone string) (args []string, err error) {
 	conf := filepath.Join(dir, "nsd.conf")
 	for name, text := range map[string]string{
-		filepath.Join(dir, "bench.zone"): zone, conf: fmt.Sprintf(nsdServer, fmt.Sprintf("127.0.0.1@%d", port), dir) + fmt.Sprintf(nsdZone, "bench.", "bench.zone"),
+		filepath.Join(dir, "bench.zone"): zone,
+		conf:                             NSDConf(dir, []string{fmt.Sprintf("127.0.0.1@%d", port)}, map[string]string{"bench.": "bench.zone"}),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			return nil, err
@@ -27,22 +31,31 @@ func NSDAt(dir, addr string, zones map[string]string) (args []string, err error)
 	if err := os.Mkdir(own, 0o755); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(nsdServer, addr+"@53", own)
-	for name, file := range zones {
-		text += fmt.Sprintf(nsdZone, name, file)
-	}
 	conf := filepath.Join(own, "nsd.conf")
-	return []string{"-d", "-c", conf}, os.WriteFile(conf, []byte(text), 0o644)
+	return []string{"-d", "-c", conf}, os.WriteFile(conf, []byte(NSDConf(own, []string{addr + "@53"}, zones)), 0o644)
 }
 
-const nsdServer = `server:
-  ip-address: %s
-  database: ""
+// NSDConf is the configuration of an NSD with a folder of its own that serves zones,
+// whose files are given by name, at addresses of the form address@port.
+func NSDConf(dir string, addrs []string, zones map[string]string) string {
+	var b strings.Builder
+	b.WriteString("server:\n")
+	for _, a := range addrs {
+		fmt.Fprintf(&b, "  ip-address: %s\n", a)
+	}
+	fmt.Fprintf(&b, nsdServer, dir)
+	for _, name := range slices.Sorted(maps.Keys(zones)) {
+		fmt.Fprintf(&b, "zone:\n  name: %q\n  zonefile: %q\n", name, zones[name])
+	}
+	return b.String()
+}
+
+const nsdServer = `  database: ""
   zonesdir: "%s"
-  pidfile: "%[2]s/nsd.pid"
-  xfrdfile: "%[2]s/xfrd.state"
-  zonelistfile: "%[2]s/zone.list"
-  logfile: "%[2]s/nsd.log"
+  pidfile: "%[1]s/nsd.pid"
+  xfrdfile: "%[1]s/xfrd.state"
+  zonelistfile: "%[1]s/zone.list"
+  logfile: "%[1]s/nsd.log"
   username: ""
   server-count: 1
   rrl-ratelimit: 0
@@ -50,5 +63,3 @@ const nsdServer = `server:
 remote-control:
   control-enable: no
 `
-
-const nsdZone = "zone:\n  name: %q\n  zonefile: %q\n"

@@ -174,15 +174,11 @@ func TestKeepalive(t *testing.T) {
 		{8 * time.Second, 7 * time.Second}, {time.Hour, tlsIdleMost}, {0, 0}, {-1, tlsIdle},
 	} {
 		overTLS(t, nil, func(s *side, q seen) {
-			msg := reply{noOPT: true}.to(q)
 			if c.says < 0 {
-				s.send(msg)
+				s.send(reply{noOPT: true}.to(q))
 				return
 			}
-			option := wire.AppendOption(nil, wire.OptionKeepalive, binary.BigEndian.AppendUint16(nil, uint16(c.says/(100*time.Millisecond))))
-			opt := append([]byte{0, 0, byte(wire.TypeOPT), 4, 208, 0, 0, 0, 0, 0, byte(len(option))}, option...)
-			msg[11]++
-			s.send(append(msg, opt...))
+			s.send(keeping(q, c.says))
 		}, func(s *secure) {
 			s.fine()
 			if c.want > 0 {
@@ -200,6 +196,15 @@ func TestKeepalive(t *testing.T) {
 			s.fine()
 		})
 	}
+}
+
+// keeping is a reply with the server's word on how long a connection may be idle.
+func keeping(q seen, d time.Duration) []byte {
+	option := wire.AppendOption(nil, wire.OptionKeepalive, binary.BigEndian.AppendUint16(nil, uint16(d/(100*time.Millisecond))))
+	opt := append([]byte{0, 0, byte(wire.TypeOPT), 4, 208, 0, 0, 0, 0, 0, byte(len(option))}, option...)
+	msg := reply{noOPT: true}.to(q)
+	msg[11]++
+	return append(msg, opt...)
 }
 
 // A connection that its server closed meanwhile costs a new one, no error; one

@@ -150,3 +150,24 @@ func TestTLSHangUpOnOne(t *testing.T) {
 		}
 	})
 }
+
+// A connection that may be idle for long, and turns out to be dead when it is asked
+// something, is closed no later than any other.
+func TestIdleTLSMayBeDead(t *testing.T) {
+	overTLS(t, nil, func(s *side, q seen) {
+		if s.asked == 1 {
+			s.send(keeping(q, time.Hour))
+		}
+	}, func(s *secure) {
+		s.fine()
+		time.Sleep(time.Second)
+		if _, err := s.exchange(time.Second, s.question(1)); err == nil {
+			t.Fatal("an answer of a server that gives none")
+		}
+		time.Sleep(tlsDead - time.Second)
+		synctest.Wait()
+		if st := s.u.Stats(); st.TLS != 0 || st.Waiting != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}

@@ -31,7 +31,8 @@ const (
 	quietAfter  = 30 * time.Minute // without anybody who meets it
 )
 
-// Bounds of a Watch. At each the one that is least of interest makes room.
+// Bounds of a Watch. At each the one that is least of interest makes room, of incidents
+// for what is of more than twice the interest.
 const (
 	mostBeginnings = 256
 	mostIncidents  = 64
@@ -52,6 +53,8 @@ type Watch struct {
 	begun map[trouble]*incident
 	open  int // of them incidents
 	total uint64
+	// yielded are incidents that made room since the last Look, at most as many as there may be.
+	yielded []Incident
 }
 
 // trouble is what an incident is of.
@@ -94,10 +97,11 @@ const (
 	Mended         // the zone validates again
 	Covered        // a negative trust anchor is there
 	Quiet          // nobody meets it any more
+	Yielded        // it made room for another that more questions meet, and goes on
 )
 
 func (e Ending) String() string {
-	return [...]string{"open", "it validates again", "it has a negative trust anchor", "nobody met it any more"}[e&3]
+	return [...]string{"open", "it validates again", "it has a negative trust anchor", "nobody met it any more", "others that more questions meet took its place"}[min(e, Yielded)]
 }
 
 // Validated tells that an answer for a name was believed, which a zone signed.
@@ -132,7 +136,9 @@ func (w *Watch) Failed(now clock.Mono, q event.Question, cause *ede.Error) *Inci
 		i = nil
 	}
 	if i == nil {
-		w.room(func(i *incident) bool { return !i.open }, mostBeginnings)
+		if len(w.begun)-w.open >= mostBeginnings {
+			w.drop(w.least(false))
+		}
 		i = &incident{trouble: t, since: now}
 		w.begun[t] = i
 	}
@@ -154,10 +160,9 @@ func (w *Watch) hit(now clock.Mono, i *incident, name dnsname.Name) *Incident {
 	if h := w.good.hash(name); !slices.Contains(i.before, h) && len(i.before) < enoughNames {
 		i.before = append(i.before, h)
 	}
-	if len(i.before) < enoughNames || i.goodAll > mostGood*i.bad {
+	if len(i.before) < enoughNames || i.goodAll > mostGood*i.bad || !w.room(now, i) {
 		return nil
 	}
-	w.room(func(i *incident) bool { return i.open }, mostIncidents)
 	i.open, i.before = true, nil
 	w.open++
 	w.total++
@@ -220,22 +225,32 @@ func troubleOf(cause *ede.Error) (trouble, bool) {
 	return trouble{dnsname.Name(cause.Zone), cause.Code}, true
 }
 
-// room makes room for another one of a kind: the one goes that the fewest questions
-// met, and among those the one that failed longest ago.
-func (w *Watch) room(kind func(*incident) bool, most int) {
-	n, least := 0, (*incident)(nil)
+// room makes room for another incident, which is of more interest than the one that goes
+// by so much that they do not take turns: each is told of. False: there is none.
+func (w *Watch) room(now clock.Mono, other *incident) bool {
+	if w.open < mostIncidents {
+		return true
+	}
+	least := w.least(true)
+	if other.questions <= 2*least.questions || len(w.yielded) == mostIncidents {
+		return false
+	}
+	told := least.told(now)
+	told.Ended = Yielded
+	w.yielded = append(w.yielded, told)
+	w.drop(least)
+	return true
+}
+
+// least is the incident, or the beginning of one, that the fewest questions met, and among
+// those the one that failed longest ago; nil without any.
+func (w *Watch) least(open bool) (least *incident) {
 	for _, i := range w.begun {
-		if !kind(i) {
-			continue
-		}
-		n++
-		if least == nil || cmp.Or(cmp.Compare(i.questions, least.questions), cmp.Compare(i.last, least.last)) < 0 {
+		if i.open == open && (least == nil || cmp.Or(cmp.Compare(i.questions, least.questions), cmp.Compare(i.last, least.last)) < 0) {
 			least = i
 		}
 	}
-	if n >= most {
-		w.drop(least)
-	}
+	return least
 }
 
 func (w *Watch) drop(i *incident) {
@@ -245,12 +260,13 @@ func (w *Watch) drop(i *incident) {
 	}
 }
 
-// Look ends the incidents that are over, and gives them; covered tells whether a zone
-// has a negative trust anchor at or above it.
+// Look ends the incidents that are over, and gives them, with those that made room for
+// others; covered tells whether a zone has a negative trust anchor at or above it.
 func (w *Watch) Look(now clock.Mono, covered func(zone dnsname.Name) bool) []Incident {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var ended []Incident
+	ended := w.yielded
+	w.yielded = nil
 	for _, i := range w.begun {
 		why := i.ending(now, covered)
 		if why == Open {

@@ -289,12 +289,54 @@ func TestWatchIsBounded(t *testing.T) {
 	if len(list) != w.open || list[0].Zone.String() != "tld." || list[0].Names < 995 || list[0].Names > 1005 {
 		t.Errorf("%d incidents, first %+v", len(list), list[0])
 	}
+	if told := w.Look(begun, nobody); told != nil {
+		t.Errorf("some that nobody asked for made room for others: %d", len(told))
+	}
 	var e ends
 	for i := range 100_000 {
 		e.add(begun.Add(time.Duration(i) * time.Hour))
 	}
 	if first, last := e.ahead(begun + 1); len(e.at) > endMost || first > begun.Add(endStep) || last != begun.Add(99_999*time.Hour) {
 		t.Errorf("%d ends, first %v, last %v", len(e.at), first, last)
+	}
+}
+
+// TestWatchMakesRoom: when there are as many incidents as are told of, one that far more
+// questions meet takes the place of the one that the fewest meet. It is told that that one
+// is told of no more; those that are alike do not take turns.
+func TestWatchMakesRoom(t *testing.T) {
+	w := NewWatch(6)
+	meet := func(zone string, questions int) (began int) {
+		validated(w, zone, enoughNames)
+		fail(w, begun, zone, 1)
+		for range questions {
+			w.Asked(begun, ask(child(0, zone)), expired(zone), 0)
+		}
+		return fail(w, begun, zone, enoughNames)
+	}
+	for z := range mostIncidents {
+		if meet(fmt.Sprintf("z%d.", z), 10+z) != 1 {
+			t.Fatalf("incident %d did not begin", z)
+		}
+	}
+	if meet("tld.", 20) != 0 || len(w.Look(begun, nobody)) != 0 || len(w.List(begun)) != mostIncidents {
+		t.Error("one that is met as often as others took the place of one")
+	}
+	if meet("tld.", 1) != 1 {
+		t.Error("one that is met more than twice as often did not begin")
+	}
+	gone := w.Look(begun, nobody)
+	if len(gone) != 1 || gone[0].Zone.String() != "z0." || gone[0].Questions != 10 || gone[0].Ended != Yielded || w.Look(begun, nobody) != nil {
+		t.Errorf("%+v", gone)
+	}
+	if meet("z0.", 15) != 0 || len(w.List(begun)) != mostIncidents || w.open != mostIncidents {
+		t.Error("it came back at once")
+	}
+	for z := range 3 * mostIncidents {
+		meet(fmt.Sprintf("y%d.", z), 200<<(z/mostIncidents*2))
+	}
+	if n := len(w.yielded); n != mostIncidents || len(w.Look(begun, nobody)) != n {
+		t.Errorf("%d that made room wait to be told of", n)
 	}
 }
 

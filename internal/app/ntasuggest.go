@@ -33,7 +33,7 @@ func (a *App) watchZones(e event.Event) {
 	}
 }
 
-// lookAtZones tells of incidents that are over.
+// lookAtZones tells of incidents that are over or made room for others.
 func (a *App) lookAtZones() {
 	wall := a.clock.Wall()
 	covered := func(zone dnsname.Name) bool { return a.anchors.Ground(zone, wall).Kind != anchor.Anchored }
@@ -42,7 +42,7 @@ func (a *App) lookAtZones() {
 	}
 }
 
-// tellIncident logs that one begins or is over. There are few: it takes many names of
+// tellIncident logs that one begins, is over, or is told of no more. There are few: it takes many names of
 // a zone.
 func (a *App) tellIncident(i *anchor.Incident) {
 	e := event.Incident{
@@ -53,7 +53,11 @@ func (a *App) tellIncident(i *anchor.Incident) {
 			"advice", "make sure that the zone's keepers are at fault and nobody forges its answers (lastgood query --trace); see `lastgood zones`; this would end it: "+e.Command)
 	} else {
 		e.Ended = i.Ended.String()
-		a.o.Log.Info("the zone whose names did not validate: that is over", "zone", i.Zone.String(), "why", e.Ended, "cause", i.Cause.Error(),
+		what := "the zone whose names did not validate: that is over"
+		if i.Ended == anchor.Yielded {
+			what = "the zone whose names do not validate: no more is told of it"
+		}
+		a.o.Log.Info(what, "zone", i.Zone.String(), "why", e.Ended, "cause", i.Cause.Error(),
 			"lasted", i.Last.Sub(i.Since).Round(time.Second), "names", i.Names, "questions", i.Questions, "stale_names", i.Stale)
 	}
 	a.events.Emit(e)

@@ -36,11 +36,11 @@ func (c NegativeChange) String() string {
 func (NegativeAnchor) event() {}
 
 // Incident tells that a zone that validated before began to fail, in many names, or
-// that this is over.
+// that this is over or no more is told of it.
 type Incident struct {
 	At        clock.Mono
 	Zone      dnsname.Name
-	Ended     string // why it is over, "" when it begins
+	Ended     string // why that is so, "" when it begins
 	Cause     *ede.Error
 	Names     int // that failed, about
 	Questions int // of clients that met it

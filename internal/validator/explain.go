@@ -220,6 +220,8 @@ func (v *Verdict) Sentence() string {
 		return ""
 	case v.Spent:
 		return "An answer below " + v.Zone.String() + " takes more work to validate than one question may cost: " + err.Text + "."
+	case err.Code.FailsValidation() && v.Zone == "":
+		return "The answer does not validate: " + err.Text + fmt.Sprintf(" (extended error %d, %s).", err.Code, err.Code)
 	case err.Code.FailsValidation():
 		return "The zone " + v.Zone.String() + " does not validate: " + err.Text + fmt.Sprintf(" (extended error %d, %s).", err.Code, err.Code)
 	}

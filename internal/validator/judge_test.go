@@ -227,6 +227,45 @@ func TestSignersAbove(t *testing.T) {
 	}
 }
 
+// TestWhoseFault: a signature that is wrong is the fault of the zone that it names when
+// the data came from that zone's servers, or when no cut lies between; else it may be
+// anybody's. A zone of which nothing validates is at fault wherever it was had from.
+func TestWhoseFault(t *testing.T) {
+	const text = ". keys=csk1\nexample. keys=csk1\nwww A 192.0.2.1\nwww.kid A 192.0.2.66\n"
+	for _, c := range []struct{ tail, name, cut, change, zone string }{
+		{"", "www.example.", "example.", "A", "example."},
+		{"", "www.example.", ".", "A", "example."},
+		{"", "www.kid.example.", ".", "A", "example."},
+		{"", "www.kid.example.", ".", "A DS", "example."},
+		{"kid.example. unsigned\nwww A 192.0.2.66\n", "www.kid.example.", ".", "A", ""},
+		{"kid.example. algorithm=13\nwww A 192.0.2.66\n", "www.kid.example.", ".", "A", ""},
+	} {
+		_, above := newWorld(t, text).judge(c.name, wire.TypeA)
+		w := newWorld(t, text+c.tail)
+		w.change = func(q event.Question, list []cache.Entry) {
+			e := &list[0]
+			if q.Type == wire.TypeA {
+				e.Set, e.Cut = above[0].Set, dnsname.MustParse(c.cut)
+			}
+			if !strings.Contains(c.change, q.Type.String()) || q.Name == dnsname.MustParse("example.") {
+				return
+			}
+			for _, s := range append(e.Proof, e.Set) {
+				for rdata := range s.Sigs.All() {
+					rdata[len(rdata)-1] ^= 1
+				}
+			}
+		}
+		v, _ := w.judge(c.name, wire.TypeA)
+		if v.Failure == nil || !v.Bogus || string(v.Zone) != v.Failure.Zone || v.Zone != "" && v.Zone.String() != c.zone || v.Zone == "" && c.zone != "" {
+			t.Errorf("%+v: zone %q of %v", c, v.Zone, v.Failure)
+		}
+		if v.Zone == "" && !strings.HasPrefix(v.Sentence(), "The answer does not validate: ") {
+			t.Errorf("%+v: %s", c, v.Sentence())
+		}
+	}
+}
+
 // TestNoCircles: what is wrong with a link is not looked for with that link. The fetcher
 // of these tests refuses circles, as a resolver does, with a code of its own.
 func TestNoCircles(t *testing.T) {

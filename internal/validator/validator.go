@@ -88,7 +88,9 @@ type Verdict struct {
 	// Bogus: it is the answer's fault. Otherwise a link of the chain could not be
 	// had, and the answer of another server is worth no more.
 	Bogus bool
-	Zone  dnsname.Name // whose keys, or the want of them, decided about the failure
+	// Zone is whose keys, or the want of them, decided about the failure; "" where that
+	// is nobody's fault, or nobody knows whose.
+	Zone dnsname.Name
 	// Spent: the work budget ended it, which is nobody's fault.
 	Spent bool
 	// Signers are the zones whose keys verified what is Good, each once. That a zone's
@@ -190,7 +192,7 @@ func (j *judge) bySigner(e *cache.Entry, ground dnsname.Name) *ede.Error {
 		switch {
 		case t.security == rrset.Secure:
 			if err := j.signedNow(e, &t); err != nil {
-				return err
+				return j.whose(e, zone, err)
 			}
 			return j.belowCut(e, zone)
 		case t.security == rrset.Insecure:
@@ -201,6 +203,37 @@ func (j *judge) bySigner(e *cache.Entry, ground dnsname.Name) *ede.Error {
 		}
 	}
 	return j.unsigned(e)
+}
+
+// whose sees whether what does not verify is the fault of the zone that is said to have
+// signed it. Anybody can put the name of a zone above into signatures beneath his data:
+// what came from servers that were asked for another zone, such as those that all is
+// forwarded to, is held against the zone only where no cut lies between.
+func (j *judge) whose(e *cache.Entry, zone dnsname.Name, err *ede.Error) *ede.Error {
+	if j.verdict.Spent || j.verdict.Zone != zone || !zone.Below(e.Cut) {
+		return err
+	}
+	name, failed := e.Name, j.verdict
+	if j.byParent(e) {
+		name = name.Parent()
+	}
+	for labels := zone.Labels() + 1; labels <= name.Labels(); labels++ {
+		_, t := j.delegated(name.Suffix(labels))
+		own := t.err != nil && t.err.Zone == string(zone) // it has that wrong as well, and who else could
+		if own || t.gone {
+			break
+		}
+		if !t.noCut {
+			failed.Zone, failed.Links = "", nil
+			break
+		}
+	}
+	j.verdict = failed
+	if failed.Zone == "" {
+		nobody := *err
+		nobody.Zone, err = "", &nobody
+	}
+	return err
 }
 
 // belowCut sees whether an entry belongs to another zone than the one that signed

@@ -54,6 +54,7 @@ func (it *Iterator) Recheck(ctx context.Context, r infra.Recheck) Result {
 		e.Outcome, e.Text = event.Timeout, "did not answer"
 	}
 	t.rechecked(y, v, e)
+	t.result.Since = t.since
 	now := t.now()
 	still := it.troubled(now, it.seat(now, r.Cut))
 	it.infra.Rechecked(e.Outcome)

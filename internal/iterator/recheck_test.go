@@ -37,6 +37,23 @@ func TestBorrowedEndsNoFailure(t *testing.T) {
 	})
 }
 
+// What a recheck brings is of the time when it was asked: what was removed before is no
+// reason not to take it, and what is removed meanwhile is.
+func TestRecheckTellsSinceWhen(t *testing.T) {
+	in(t, small, func(t *testing.T, w *world) {
+		w.start()
+		w.resolve("www.example.com.", "A")
+		w.cache.Bury(w.clock.Now(), n("www.example.com."))
+		before := w.cache.Generation()
+		both(w, func(s *server) {
+			s.fault = func(Query, *reply) bool { w.cache.Bury(w.clock.Now(), n("com.")); return true }
+		})
+		if res := recheckOne(w, "example.com.", "www.example.com."); show(res) != answered || res.Since != before || w.cache.Generation() == before {
+			t.Errorf("since %d, not %d: %s", res.Since, before, show(res))
+		}
+	})
+}
+
 // Only who hears a reply has found out that a zone is back.
 func TestRecoveryIsWhoseReplyEndedIt(t *testing.T) {
 	in(t, small, func(t *testing.T, w *world) {

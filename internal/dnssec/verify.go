@@ -119,11 +119,13 @@ func (s *signed) tryKeys(sig *Signature, labels int) (Verified, bool) {
 			s.err, s.closest = TooMuch(fmt.Sprintf("signatures of %s %s by keys %d of %s", set.Name, set.Type, sig.Tag, v.Zone)), gaveUp
 			return Verified{}, false
 		}
-		if message == nil {
-			message = s.message(sig)
-		}
-		good := k.verifies(sig, message)
-		v.Budget.done(held)
+		good := func() bool {
+			defer v.Budget.done(held)
+			if message == nil {
+				message = s.message(sig)
+			}
+			return k.verifies(sig, message)
+		}()
 		if good {
 			return s.good(sig, labels), true
 		}

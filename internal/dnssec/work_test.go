@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"crypto/ecdsa"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,6 +60,31 @@ func TestSlots(t *testing.T) {
 			t.Errorf("%d wait, %d slots are taken", n, len(limits.Work.Slots))
 		}
 	})
+}
+
+// TestSlotAfterPanic: a slot is free again whatever a verification does; whoever judges
+// answers goes on after a panic, and all slots would be taken for ever.
+func TestSlotAfterPanic(t *testing.T) {
+	p := newPair(t, "example.", ECDSAP384, 384)
+	s, list := setOf(t, "www.example. 300 IN A 192.0.2.1")
+	p.sign(t, s, list, nil)
+	limits := ample
+	limits.Work = &Work{Slots: make(chan struct{}, 1)}
+	v := verifier("example.", p)
+	broken := *v.Keys[0]
+	broken.public = new(ecdsa.PublicKey) // of no curve
+	v.Keys, v.Budget = []*Key{&broken}, NewBudget(limits)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_, _ = v.Verify(s)
+	}()
+	if n := len(limits.Work.Slots); n != 0 {
+		t.Errorf("%d slots are taken", n)
+	}
 }
 
 // TestSlow: what takes long waits for a slot at once.

@@ -23,20 +23,26 @@ func (r *Resolver) Latest(ctx context.Context, q event.Question, accept func(*ca
 	defer cancel()
 	defer context.AfterFunc(r.base, cancel)()
 	req := iterator.Request{Name: q.Name, Type: q.Type, Budget: iterator.NewBudget(r.queries, r.bytes)}
+	res := r.guarded(func() iterator.Result { return iterator.Result{Failure: r.latest(ctx, req, accept)} })
+	return res.Failure
+}
+
+// latest asks one server after another, until one says what is accepted.
+func (r *Resolver) latest(ctx context.Context, req iterator.Request, accept func(*cache.Entry) bool) *ede.Error {
 	var failure *ede.Error
 	for range 1 + otherServers {
-		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(ctx, req) })
+		res := r.iterator.Resolve(ctx, req)
 		if !useful(&res) {
 			return cause(firstOf(failure, res.Failure))
 		}
-		i := slices.IndexFunc(res.Entries, func(e cache.Entry) bool { return e.Name == q.Name && e.Type == q.Type && e.Kind == cache.Data })
+		i := slices.IndexFunc(res.Entries, func(e cache.Entry) bool { return e.Name == req.Name && e.Type == req.Type && e.Kind == cache.Data })
 		switch {
 		case i >= 0 && accept(&res.Entries[i]):
 			return nil
 		case i >= 0:
-			failure = &ede.Error{Code: ede.Bogus, ID: "LATE", Text: "what " + res.From.String() + " says of " + q.Name.String() + " was not accepted"}
+			failure = &ede.Error{Code: ede.Bogus, ID: "LATE", Text: "what " + res.From.String() + " says of " + req.Name.String() + " was not accepted"}
 		default:
-			failure = &ede.Error{Code: ede.NoReachableAuthority, ID: "LATN", Text: "the servers say that " + q.Name.String() + " has no " + q.Type.String() + " records"}
+			failure = &ede.Error{Code: ede.NoReachableAuthority, ID: "LATN", Text: "the servers say that " + req.Name.String() + " has no " + req.Type.String() + " records"}
 		}
 		if !res.From.IsValid() {
 			break

@@ -125,17 +125,13 @@ func (r *Resolver) Rejudge(ctx context.Context, q event.Question) Judgement {
 		key: flightKey{name: q.Name, typ: q.Type}, work: dnssec.NewBudget(r.work), behind: true,
 		req: iterator.Request{Depth: 1, Budget: iterator.NewBudget(r.queries, r.bytes)},
 	}}
-	e, v := j.find(ctx, q)
-	out := Judgement{Security: e.Security, Failure: v.Failure}
-	switch {
-	case v.Failure == nil:
-	case v.Failure.Code.FailsValidation() && !v.Spent:
-		out.Security = rrset.Bogus
-		if nta := r.validator.Against(q.Name, q.Type); nta != nil {
-			r.causes.set(nta.Zone, v.Failure)
-		}
-	default:
-		out.Security = rrset.Indeterminate
+	out := Judgement{Security: rrset.Indeterminate}
+	res := r.guarded(func() iterator.Result {
+		out = j.judge(ctx, q)
+		return iterator.Result{}
+	})
+	if res.Failure != nil {
+		out.Failure = res.Failure
 	}
 	return out
 }
@@ -156,6 +152,23 @@ type rejudged struct {
 	why   *ede.Error
 }
 
+// judge finds out about a question, and notes what does not validate of it.
+func (j *rejudging) judge(ctx context.Context, q event.Question) Judgement {
+	e, v := j.find(ctx, q)
+	out := Judgement{Security: e.Security, Failure: v.Failure}
+	switch {
+	case v.Failure == nil:
+	case v.Failure.Code.FailsValidation() && !v.Spent:
+		out.Security = rrset.Bogus
+		if nta := j.r.validator.Against(q.Name, q.Type); nta != nil {
+			j.r.causes.set(nta.Zone, v.Failure)
+		}
+	default:
+		out.Security = rrset.Indeterminate
+	}
+	return out
+}
+
 // find asks for a question, more than one server when it is bogus, and gives what
 // speaks for it first.
 func (j *rejudging) find(ctx context.Context, q event.Question) (cache.Entry, validator.Verdict) {
@@ -163,7 +176,7 @@ func (j *rejudging) find(ctx context.Context, q event.Question) (cache.Entry, va
 	req.Name, req.Type = q.Name, q.Type
 	var v validator.Verdict
 	for range 1 + otherServers {
-		res := j.r.guarded(func() iterator.Result { return j.r.iterator.Resolve(ctx, req) })
+		res := j.r.iterator.Resolve(ctx, req)
 		if !useful(&res) {
 			if v.Failure == nil {
 				v.Failure = cause(res.Failure)

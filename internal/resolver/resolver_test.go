@@ -526,6 +526,13 @@ func (panicky) Judge(context.Context, validator.Fetcher, event.Question, []cache
 func (panicky) Anchored(dnsname.Name, wire.Type) bool           { return true }
 func (panicky) Against(dnsname.Name, wire.Type) *anchor.Against { return nil }
 
+func (panicky) Explain(context.Context, validator.Fetcher, *cache.Entry, *dnssec.Budget) []validator.Link {
+	panic("a bug")
+}
+
+// Rejudging asks for one to judge with.
+func (panicky) Regardless() *validator.Validator { return nil }
+
 func TestValidatorThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heard := 0
@@ -537,6 +544,16 @@ func TestValidatorThatPanics(t *testing.T) {
 		expect(t, r.ask("www.example.", wire.TypeA), "SERVFAIL PANC")
 		if heard != 1 {
 			t.Errorf("reported %d times", heard)
+		}
+		q := Query{Name: name("www.example."), Type: wire.TypeA, RD: true, Arrival: r.clock.Now()}
+		if list := r.Trust(t.Context(), &q, &Answer{}); heard != 2 || len(list) != 1 || len(list[0].Links) > 0 {
+			t.Errorf("the chain of trust: reported %d times, %+v", heard, list)
+		}
+		if j := r.Rejudge(t.Context(), event.Question{Name: q.Name, Type: q.Type}); heard != 3 || j.Security != rrset.Indeterminate || j.Failure == nil || j.Failure.ID != "PANC" {
+			t.Errorf("judged again: reported %d times, %+v", heard, j)
+		}
+		if e := r.Latest(t.Context(), event.Question{Name: q.Name, Type: q.Type}, func(*cache.Entry) bool { panic("a bug") }); heard != 4 || e == nil || e.ID != "PANC" {
+			t.Errorf("whoever accepts: reported %d times, %v", heard, e)
 		}
 	})
 }

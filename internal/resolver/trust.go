@@ -44,9 +44,12 @@ func (r *Resolver) Trust(ctx context.Context, q *Query, a *Answer) []Trust {
 	for i := range entries {
 		e := &entries[i]
 		t := Trust{Question: event.Question{Name: e.Name, Type: e.Type}}
-		for _, l := range r.validator.Explain(ctx, chainLinks{r, f}, e, f.work) {
-			t.Links = append(t.Links, event.Link{Zone: l.Zone, State: l.Security.String(), Text: l.Text})
-		}
+		r.guarded(func() iterator.Result {
+			for _, l := range r.validator.Explain(ctx, chainLinks{r, f}, e, f.work) {
+				t.Links = append(t.Links, event.Link{Zone: l.Zone, State: l.Security.String(), Text: l.Text})
+			}
+			return iterator.Result{}
+		})
 		list = append(list, t)
 	}
 	for _, e := range a.Errors {

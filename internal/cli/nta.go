@@ -75,9 +75,11 @@ func runNTAAdd(ctx context.Context, e *env, o *ntaAddOptions, args []string) err
 		a.For = int64((d + time.Second - 1) / time.Second)
 	}
 	if o.until != "" {
-		if a.Until, err = time.Parse(time.RFC3339, o.until); err != nil {
+		end, err := time.Parse(time.RFC3339, o.until)
+		if err != nil {
 			return usagef("--until %q is no moment: give one such as %s", o.until, time.Now().Add(2*time.Hour).UTC().Format(time.RFC3339))
 		}
+		a.Until = &end
 	}
 	n, err := o.change(ctx, e, "/api/v1/nta/add", a)
 	if err != nil || n == nil {

@@ -31,11 +31,11 @@ type NTAList struct {
 // NTAAdd asks for one. At most one of For and Until is given; without them it
 // lasts an hour.
 type NTAAdd struct {
-	Zone   string    `json:"zone"`
-	For    int64     `json:"for_seconds,omitempty"` // at most a week
-	Until  time.Time `json:"until,omitzero"`
-	Reason string    `json:"reason,omitempty"`
-	Forced bool      `json:"forced,omitempty"`
+	Zone   string     `json:"zone"`
+	For    int64      `json:"for_seconds,omitempty"` // at most a week
+	Until  *time.Time `json:"until,omitempty"`
+	Reason string     `json:"reason,omitempty"`
+	Forced bool       `json:"forced,omitempty"`
 }
 
 // NTARemove says which is to end.
@@ -95,14 +95,18 @@ func (s *Server) addNTA(w http.ResponseWriter, r *http.Request, _ url.Values) er
 	if err != nil {
 		return err
 	}
-	until := a.Until
+	var until time.Time
 	switch {
-	case a.For != 0 && !until.IsZero():
+	case a.For != 0 && a.Until != nil:
 		return badRequest("for_seconds and until are both given", "give one of them, or none for an hour")
 	case a.For < 0 || a.For > longestNTA:
 		return badRequest("for_seconds is no time that a negative trust anchor may last", "give up to 604800, a week")
 	case a.For > 0:
 		until = s.o.Clock.Wall().Add(time.Duration(a.For) * time.Second)
+	case a.Until != nil && a.Until.IsZero(): // which would mean the default
+		return badRequest("until is the year 1", "give an end that is ahead")
+	case a.Until != nil:
+		until = *a.Until
 	}
 	added, err := n.AddNTA(zone, until, a.Reason, a.Forced)
 	if err != nil {

@@ -96,6 +96,7 @@ func TestWrongNTAs(t *testing.T) {
 		{"add", `{"zone":"a","for_seconds":700000}`, 400, `"detail":"it would last too long","advice":"give less"`},
 		{"add", `{"zone":"a","for_seconds":60,"until":"2099-01-01T00:00:00Z"}`, 400, "both given"},
 		{"add", `{"zone":"a","until":"tomorrow"}`, 400, "cannot be read"},
+		{"add", `{"zone":"a","until":"0001-01-01T00:00:00Z"}`, 400, "give an end that is ahead"},
 		{"add", `{"zone":"a","force":true}`, 400, "unknown field"},
 		{"remove", `{"zone":"a"}`, 404, "there is no such negative trust anchor"},
 		{"remove", `{"zone":"."}`, 409, `"detail":"it comes from the configuration","advice":"delete it there"`},

@@ -28,10 +28,14 @@ const ntaFile = "negative-trust-anchors"
 type negatives struct {
 	changed chan struct{} // of one slot, filled: the list is another
 
-	mu     sync.Mutex // of changes with their saving; guards what follows
-	file   string     // "": nothing is kept
-	unkept error      // why the file does not have the list, nil if it does
-	checks map[dnsname.Name]ntaCheck
+	saving sync.Mutex // held while the file is written, which may take long; comes before mu
+
+	mu      sync.Mutex // of changes; guards what follows
+	file    string     // "": nothing is kept
+	made    uint64     // changes of the list
+	saved   uint64     // of them those that the file has
+	failure string     // of the last save, "" if it went well
+	checks  map[dnsname.Name]ntaCheck
 
 	changes [event.NegativeRecovered + 1]atomic.Uint64
 	checked [2]atomic.Uint64 // that validated again, and that did not
@@ -55,10 +59,9 @@ func (a *App) startNegatives(ctx context.Context) {
 	n := &a.ntas
 	n.mu.Lock()
 	n.checks = map[dnsname.Name]ntaCheck{}
-	n.unkept = errors.New("there is no state directory")
 	if a.o.State != "" {
 		n.file = filepath.Join(a.o.State, ntaFile)
-		n.unkept = a.readNegatives()
+		a.readNegatives()
 	}
 	n.mu.Unlock()
 	a.tasks.Go(func() { a.tendNegatives(ctx) })
@@ -66,29 +69,28 @@ func (a *App) startNegatives(ctx context.Context) {
 
 // readNegatives reads the file, if there is one. One that makes no sense is not
 // written over: it is kept under another name, or nothing is saved in this run.
-func (a *App) readNegatives() error {
+func (a *App) readNegatives() {
 	path := a.ntas.file
 	text, err := readSmall(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return
 	case err != nil:
 		a.ntas.file = ""
 		a.o.Log.Warn("the negative trust anchors of the last run cannot be read, and none will outlive a restart", "cause", err.Error())
-		return err
+		return
 	}
 	err = a.negatives.Unmarshal(text, a.clock.Wall())
 	if err == nil {
-		return nil
+		return
 	}
 	aside := path + ".refused"
 	if kept := keepAside(aside, text); kept != nil {
 		a.ntas.file = ""
 		a.o.Log.Warn("the negative trust anchors of the last run are refused, and none will outlive a restart", "file", path, "cause", err.Error(), "advice", "add again what is needed; the file stays as it is, for "+kept.Error())
-		return err
+		return
 	}
 	a.o.Log.Warn("the negative trust anchors of the last run are refused", "file", path, "cause", err.Error(), "kept", aside, "advice", "add again what is needed")
-	return nil
 }
 
 // keepAside writes a text to a file that is not there yet, or has it already.
@@ -108,22 +110,38 @@ func keepAside(path string, text []byte) error {
 	})
 }
 
-// saveNegatives writes the list to the file, so that a restart keeps it. The lock is
-// held.
+// saveNegatives writes the list to the file, so that a restart keeps it, unless the
+// file has it. Only other saves wait for a disk that takes long.
 func (a *App) saveNegatives() {
 	n := &a.ntas
-	if n.file == "" {
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	n.mu.Lock()
+	file, made, behind := n.file, n.made, n.behind()
+	n.mu.Unlock()
+	if file == "" || !behind {
 		return
 	}
-	before := n.unkept
-	n.unkept = durable.WriteFile(n.file, 0o600, func(w io.Writer) error {
+	err := durable.WriteFile(file, 0o600, func(w io.Writer) error {
 		_, err := w.Write(a.negatives.Marshal())
 		return err
 	})
-	if n.unkept != nil && (before == nil || before.Error() != n.unkept.Error()) {
-		a.o.Log.Warn("the negative trust anchors were not saved", "cause", n.unkept.Error(), "advice", "a restart loses the latest changes; it is tried again every minute while there are any")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := n.failure
+	n.failure = ""
+	if err == nil {
+		n.saved = made
+		return
+	}
+	if n.failure = err.Error(); n.failure != before {
+		a.o.Log.Warn("the negative trust anchors were not saved", "cause", n.failure, "advice", "a restart loses the latest changes; it is tried again every minute while there are any")
 	}
 }
+
+// behind tells whether the list is not as the next run would have it. The lock is
+// held.
+func (n *negatives) behind() bool { return n.file == "" || n.saved != n.made }
 
 // NTAs is the list as the API has it, for who runs the App without one.
 func (a *App) NTAs() control.NTAs { return controlAPI{a} }
@@ -153,42 +171,68 @@ func (n *negatives) form(a *anchor.Against) control.NTA {
 	check := n.checks[a.Zone]
 	return control.NTA{
 		Zone: a.Zone.String(), Added: a.Added, Until: a.Until, Reason: a.Reason, Forced: a.Forced, Configured: a.Configured,
-		Kept: a.Configured || n.unkept == nil, Checked: check.at, Trouble: check.trouble,
+		Kept: a.Configured || !n.behind(), Checked: check.at, Trouble: check.trouble,
 	}
 }
 
 // AddNTA adds one.
 func (c controlAPI) AddNTA(zone dnsname.Name, until time.Time, reason string, forced bool) (control.NTA, error) {
-	a, n := c.a, &c.a.ntas
+	counts, err := c.a.addNegative(anchor.Against{Zone: zone, Until: until, Reason: reason, Forced: forced})
+	if err != nil {
+		return control.NTA{}, err
+	}
+	c.a.saveNegatives() // when all else is done: a disk may take long
+	n := &c.a.ntas
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.form(counts), nil
+}
+
+// addNegative adds one, and gives the one that counts for its zone from now on.
+func (a *App) addNegative(add anchor.Against) (*anchor.Against, error) {
+	n, zone := &a.ntas, add.Zone
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	wall := a.clock.Wall()
 	before := a.anchors.Ground(zone, wall)
-	counts, err := a.negatives.Add(anchor.Against{Zone: zone, Until: until, Reason: reason, Forced: forced}, wall)
+	counts, err := a.negatives.Add(add, wall)
 	if err != nil {
-		return control.NTA{}, err
+		return nil, err
 	}
+	n.made++
 	check := ntaCheck{next: a.clock.Now().Add(ntaRecheck), samples: a.watch.Samples(zone)}
 	if len(check.samples) == 0 { // nothing fails any more while there was one already
 		check.samples = n.checks[zone].samples
 	}
 	n.checks[zone] = check
 	a.negativeAdded(zone)
-	a.saveNegatives() // last: a disk may take long
 	n.changes[event.NegativeAdded].Add(1)
-	a.events.Emit(event.NegativeAnchor{At: a.clock.Now(), Zone: zone, What: event.NegativeAdded, Until: counts.Until, Reason: reason, Forced: forced})
+	a.events.Emit(event.NegativeAnchor{At: a.clock.Now(), Zone: zone, What: event.NegativeAdded, Until: counts.Until, Reason: add.Reason, Forced: add.Forced})
 	a.o.Log.Warn("negative trust anchor added: nothing at or below the zone is validated until it ends", "zone", zone.String(),
-		"until", counts.Until.Format(time.RFC3339), "reason", reason, "forced", forced)
+		"until", counts.Until.Format(time.RFC3339), "reason", add.Reason, "forced", add.Forced)
 	if before.Kind == anchor.Anchored && before.Zone == zone { // RFC 7646 §1.1
 		a.o.Log.Warn("the zone has a trust anchor of its own, which does not count meanwhile", "zone", zone.String())
 	}
 	n.wake()
-	return n.form(counts), nil
+	return counts, nil
 }
 
 // RemoveNTA ends one that was added.
 func (c controlAPI) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
-	a, n := c.a, &c.a.ntas
+	form, err := c.a.removeNegative(zone)
+	if err != nil {
+		return control.NTA{}, err
+	}
+	c.a.saveNegatives() // when all else is done: a disk may take long
+	n := &c.a.ntas
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	form.Kept = n.file == "" || !n.behind() // without a file nothing brings it back
+	return form, nil
+}
+
+func (a *App) removeNegative(zone dnsname.Name) (control.NTA, error) {
+	n := &a.ntas
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	removed, err := a.negatives.Remove(zone)
@@ -200,8 +244,6 @@ func (c controlAPI) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
 	}
 	form := n.form(removed)
 	a.over(removed, event.NegativeRemoved)
-	a.saveNegatives()                           // last: a disk may take long
-	form.Kept = n.file == "" || n.unkept == nil // without a file nothing brings it back
 	n.wake()
 	return form, nil
 }
@@ -209,6 +251,7 @@ func (c controlAPI) RemoveNTA(zone dnsname.Name) (control.NTA, error) {
 // over does what is due when one has ended: what was cached without having been
 // validated goes, unless the zone is still not to be validated. The lock is held.
 func (a *App) over(n *anchor.Against, why event.NegativeChange) {
+	a.ntas.made++
 	if !a.negatives.Has(n.Zone) {
 		delete(a.ntas.checks, n.Zone)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -374,6 +375,41 @@ func TestStateThatIsNoFile(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "that is no file"); n != 2 {
 		t.Errorf("%d warnings\n%s", n, log)
+	}
+}
+
+// TestSlowDisk: while a disk takes long, the list and the metrics are there, and say
+// that it is not saved yet.
+func TestSlowDisk(t *testing.T) {
+	a, stop := keeper(t, t.TempDir(), new(journal))
+	defer stop()
+	a.ntas.saving.Lock() // as while a file is written
+	added, seen := make(chan control.NTA, 1), make(chan []control.NTA, 1)
+	go func() {
+		n, err := a.NTAs().AddNTA("\x01b\x00", time.Time{}, "", false)
+		if err != nil {
+			t.Error(err)
+		}
+		added <- n
+	}()
+	go func() {
+		for !a.negatives.Has("\x01b\x00") {
+			runtime.Gosched()
+		}
+		a.gather(func(control.Metric) {})
+		seen <- a.NTAs().NTAs()
+	}()
+	select {
+	case list := <-seen:
+		if len(list) != 1 || list[0].Kept {
+			t.Errorf("%+v", list)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the list waits for the disk")
+	}
+	a.ntas.saving.Unlock()
+	if n := <-added; !n.Kept {
+		t.Errorf("%+v", n)
 	}
 }
 

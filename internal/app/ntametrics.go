@@ -9,7 +9,7 @@ func (a *App) gatherNegatives(g gatherer) {
 	}
 	n := &a.ntas
 	n.mu.Lock()
-	kept := n.unkept == nil
+	kept := !n.behind()
 	n.mu.Unlock()
 	kinds := map[bool]int{}
 	for _, e := range a.negatives.List() {

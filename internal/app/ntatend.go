@@ -32,6 +32,7 @@ func (a *App) tendNegatives(ctx context.Context) {
 		}
 		for ctx.Err() == nil {
 			zone, ok := a.tend()
+			a.saveNegatives()
 			if !ok {
 				break
 			}
@@ -51,12 +52,8 @@ func (a *App) tend() (zone dnsname.Name, due bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := a.clock.Now()
-	ended := a.negatives.Expire(a.clock.Wall(), now)
-	for _, e := range ended {
+	for _, e := range a.negatives.Expire(a.clock.Wall(), now) {
 		a.over(e, event.NegativeExpired)
-	}
-	if len(ended) > 0 || n.unkept != nil && n.file != "" {
-		a.saveNegatives()
 	}
 	longest := now // of those that are due the one that waits longest: a round may take longer than ntaRecheck
 	for _, e := range a.negatives.List() {
@@ -114,12 +111,8 @@ func (a *App) looked(zone dnsname.Name, due clock.Mono, check ntaCheck) {
 		return
 	}
 	n.checked[0].Add(1)
-	dropped := a.negatives.Recovered(zone)
-	for _, e := range dropped {
+	for _, e := range a.negatives.Recovered(zone) {
 		a.over(e, event.NegativeRecovered)
-	}
-	if len(dropped) > 0 {
-		a.saveNegatives()
 	}
 }
 

@@ -185,6 +185,7 @@ func (r *rooted) ask(name string, typ uint16) *dns.Msg {
 // by ldns and by Knot DNS: whole, then what changed.
 func TestLocalRoot(t *testing.T) {
 	n := newNamespace(t, host(namedAt)) // BIND listens on addresses of interfaces alone
+	need(t, "ldns-keygen", "ldns-signzone")
 	binary := filepath.Join(t.TempDir(), "lastgood")
 	if out, err := exec.Command("go", "-C", "..", "build", "-tags", "testclock", "-o", binary, "./cmd/lastgood").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)

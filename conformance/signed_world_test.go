@@ -208,17 +208,6 @@ func (w *signedWorld) addOdd() {
 // insecureRounds is how many iterations still prove something.
 const insecureRounds = 50
 
-// names lists the zones that satisfy a condition.
-func (w *signedWorld) where(holds func(*signedZone) bool) []*signedZone {
-	var out []*signedZone
-	for _, z := range w.zones {
-		if holds(z) {
-			out = append(out, z)
-		}
-	}
-	return out
-}
-
 // levels are the zones by the number of their labels, the deepest first.
 func (w *signedWorld) levels() [][]*signedZone {
 	byDepth := map[int][]*signedZone{}

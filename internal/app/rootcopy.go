@@ -67,6 +67,7 @@ const (
 	fetchTime = 2 * time.Minute  // for one attempt with one source, whatever it sends
 	rootNap   = 15 * time.Second // the longest sleep: timers do not see that the machine slept
 	leastNap  = 100 * time.Millisecond
+	leastStep = time.Minute // of the time of day, by which it was set
 	rootFile  = "root-zone"
 )
 
@@ -121,7 +122,13 @@ func (a *App) startRoot(ctx context.Context) {
 func (r *rootCopy) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	before := r.reading()
 	for {
+		now := r.reading()
+		if clockWasSet(before, now) {
+			r.keeper.Again(now)
+		}
+		before = now
 		job, wait, ok := r.keeper.Next(r.moment())
 		r.note(func(*rootState) {})
 		if ok {
@@ -135,6 +142,18 @@ func (r *rootCopy) run(ctx context.Context) {
 		case <-timer.C:
 		}
 	}
+}
+
+// reading is of both clocks as they are.
+func (r *rootCopy) reading() rootzone.Moment {
+	return rootzone.Moment{Mono: r.clock.Now(), Wall: r.clock.Wall()}
+}
+
+// clockWasSet tells whether the time of day moved otherwise than by itself, far enough
+// to matter to signatures.
+func clockWasSet(before, now rootzone.Moment) bool {
+	step := now.Wall.Sub(before.Wall) - now.Mono.Sub(before.Mono)
+	return step.Abs() > leastStep
 }
 
 // attempt does one job.

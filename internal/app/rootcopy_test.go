@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"lastgood/internal/authority"
+	"lastgood/internal/clock"
 	"lastgood/internal/config"
 	"lastgood/internal/control"
 	"lastgood/internal/dnsname"
@@ -102,7 +103,13 @@ var (
 // newStage prepares an app that asks both, the first one first.
 func newStage(t *testing.T, state string) *stage {
 	t.Helper()
-	c, err := config.Parse("test", []byte(`root-zone: {mode: local, sources: ["192.0.2.7", "192.0.2.8"]}`))
+	return newStageAt(t, clock.New(), state)
+}
+
+// newStageAt is newStage by another clock.
+func newStageAt(t *testing.T, c *clock.Clock, state string) *stage {
+	t.Helper()
+	conf, err := config.Parse("test", []byte(`root-zone: {mode: local, sources: ["192.0.2.7", "192.0.2.8"]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,9 +117,9 @@ func newStage(t *testing.T, state string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.DNSSEC.TrustAnchors = []string{ds[0].String()}
+	conf.DNSSEC.TrustAnchors = []string{ds[0].String()}
 	s := &stage{servers: map[netip.Addr]func([]byte) [][]byte{}, state: state}
-	if s.App, err = New(Options{Config: c, Log: slog.New(slog.NewTextHandler(&s.log, nil)), Upstream: s, Seed: 1, State: state}); err != nil {
+	if s.App, err = New(Options{Config: conf, Clock: c, Log: slog.New(slog.NewTextHandler(&s.log, nil)), Upstream: s, Seed: 1, State: state}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -183,35 +190,22 @@ func said(query []byte, records ...authority.Record) []byte {
 	return b.Bytes()
 }
 
-// TestHostileTransfers: what a source must not do is refused and said, and the next
-// source gives the zone.
-func TestHostileTransfers(t *testing.T) {
-	var soa, older authority.Record
-	var rest []authority.Record
-	synctest.Test(t, func(t *testing.T) { // signatures are of the bubble's time
-		for _, r := range signedRoot(t, 7).Records() {
-			if r.Type == wire.TypeSOA {
-				soa = r
-			} else {
-				rest = append(rest, r)
-			}
-		}
-		for _, r := range signedRoot(t, 6).Records() {
-			if r.Type == wire.TypeSOA {
-				older = r
-			}
-		}
-	})
+// transfer is what a source gives, and what is said of it.
+type transfer struct {
+	name, want string
+	react      func(query []byte) [][]byte
+}
+
+// hostile are transfers of a zone, its SOA record an older one's and the rest, that
+// nobody must take.
+func hostile(soa, older authority.Record, rest []authority.Record) []transfer {
 	all := func(first, last authority.Record) []authority.Record {
 		return slices.Concat([]authority.Record{first}, rest, []authority.Record{last})
 	}
 	address := func(i int) authority.Record {
 		return authority.Record{Name: dnsname.MustParse(fmt.Sprintf("n%d.tld1.", i)), Type: wire.TypeA, TTL: 60, Data: []byte{192, 0, 2, 1}}
 	}
-	for _, test := range []struct {
-		name, want string
-		react      func(query []byte) [][]byte
-	}{
+	return []transfer{
 		{"endless", "more than 150000 records", func(q []byte) [][]byte {
 			messages := [][]byte{said(q, soa)}
 			for i := range 200 {
@@ -251,7 +245,29 @@ func TestHostileTransfers(t *testing.T) {
 			m[1] ^= 1
 			return [][]byte{m}
 		}},
-	} {
+	}
+}
+
+// TestHostileTransfers: what a source must not do is refused and said, and the next
+// source gives the zone.
+func TestHostileTransfers(t *testing.T) {
+	var soa, older authority.Record
+	var rest []authority.Record
+	synctest.Test(t, func(t *testing.T) { // signatures are of the bubble's time
+		for _, r := range signedRoot(t, 7).Records() {
+			if r.Type == wire.TypeSOA {
+				soa = r
+			} else {
+				rest = append(rest, r)
+			}
+		}
+		for _, r := range signedRoot(t, 6).Records() {
+			if r.Type == wire.TypeSOA {
+				older = r
+			}
+		}
+	})
+	for _, test := range hostile(soa, older, rest) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t, "")
@@ -267,6 +283,36 @@ func TestHostileTransfers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestClockSet: what was refused for a clock that was wrong is fetched as soon as the
+// clock is set, not when the pause of sources that failed is over.
+func TestClockSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var shift clock.Shift
+		shift.Step(-365 * 24 * time.Hour)
+		s := newStageAt(t, clock.Simulated(&shift), "")
+		s.servers[firstGiver], s.servers[secondGiver] = honest(signedRoot(t, 7)), honest(signedRoot(t, 7))
+		ctx, end := context.WithCancel(t.Context())
+		s.startRoot(ctx)
+		time.Sleep(20 * time.Minute)
+		if z := s.RootZone(); z.Usable || z.Failures == 0 {
+			t.Errorf("by a clock that is a year behind: %+v", z)
+		}
+		shift.Step(365 * 24 * time.Hour)
+		time.Sleep(rootNap + time.Second)
+		if z := s.RootZone(); !z.Usable {
+			t.Errorf("as soon as it was set: %+v", z)
+		}
+		before := s.RootZone()
+		shift.Step(time.Hour)
+		time.Sleep(rootNap + time.Second)
+		if after := s.RootZone(); after.Confirmed != before.Confirmed || after.Failures != before.Failures {
+			t.Errorf("asked though nothing had failed: %+v, %+v", before, after)
+		}
+		end()
+		s.tasks.Wait()
+	})
 }
 
 // TestMixedCase: letters' case is no part of names, so the zone is the same; but of

@@ -108,6 +108,14 @@ func (k *Keeper) dropExpired(now Moment) {
 	}
 }
 
+// Again wants a source asked at once if none gave or confirmed a zone since some
+// failed: a time of day that was wrong may have been why.
+func (k *Keeper) Again(now Moment) {
+	if k.held.Load() == nil || k.failed+k.rounds > 0 {
+		k.due, k.failed, k.rounds = min(k.due, now.Mono), 0, 0
+	}
+}
+
 // Judge tells of a serial that a source says it has whether it is worth to be
 // fetched: ErrSame when it is held, ErrOlder when a newer one was.
 func (k *Keeper) Judge(serial uint32) error {

@@ -47,10 +47,31 @@ func TestMistakesNameTheirLine(t *testing.T) {
 	}
 }
 
-// TestFailuresNameTheirLine plays scripts that must fail, each for its reason.
+// failing is a script that must fail, and why.
+type failing struct{ script, want string }
+
+func fails(t *testing.T, list []failing) {
+	t.Helper()
+	for _, c := range list {
+		t.Run("", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, err := parse("f", []byte(c.script+zones))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err = play(t, s, 1, false); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+					t.Errorf("%s\n got %v\nwant %s", c.script, err, c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestFailuresNameTheirLine plays scripts that must fail, each for its reason: a reply
+// is another one.
 func TestFailuresNameTheirLine(t *testing.T) {
 	const ask = oneServer + "ask www.example. A\n"
-	for _, c := range []struct{ script, want string }{
+	fails(t, []failing{
 		{ask + "  rcode NXDOMAIN\n", "f:4: want rcode NXDOMAIN, got NOERROR"},
 		{ask + "  answer www.example. 60 A 192.0.2.80\n", "f:4: want 1 records, got 2"},
 		{ask + "  answer www.example. 61 A 192.0.2.80\n", "f:4: want www.example. 61 A 192.0.2.80, got www.example. 60 A"},
@@ -89,6 +110,13 @@ func TestFailuresNameTheirLine(t *testing.T) {
 		{ask + "  event priming servers=9\n", "f:4: want event priming servers=9"},
 		{ask + "  no-event priming\n", "f:4: there was an event priming"},
 		{ask + "  no-reply\n", "f:4: want no reply"},
+	})
+}
+
+// TestFailuresOfFaultsNameTheirLine is the same about what cannot be done.
+func TestFailuresOfFaultsNameTheirLine(t *testing.T) {
+	const ask = oneServer + "ask www.example. A\n"
+	fails(t, []failing{
 		{oneServer + "fault ns1.example. blackhole\nask www.example. A timeout=1s\n", "f:4: no reply after 1s"},
 		{oneServer + "ask www.example. A tpc\n", `f:3: unknown option "tpc"`},
 		{oneServer + "ask www.example A\n", "f:3: www.example does not end with a dot"},
@@ -116,19 +144,7 @@ func TestFailuresNameTheirLine(t *testing.T) {
 		{oneServer + "mend\n", "f:3: want: mend ZONE"},
 		{ask + "anchor .\n", "f:4: the app runs already"},
 		{oneServer + "reply ns1.example. www.example. A\n  answer www.example. 60\nask www.example. A\n", "f:4: want NAME TTL TYPE DATA"},
-	} {
-		t.Run("", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, err := parse("f", []byte(c.script+zones))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err = play(t, s, 1, false); err == nil || !strings.HasPrefix(err.Error(), c.want) {
-					t.Errorf("%s\n got %v\nwant %s", c.script, err, c.want)
-				}
-			})
-		})
-	}
+	})
 }
 
 // TestChained sees the order of a chain judged.

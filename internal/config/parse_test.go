@@ -14,9 +14,27 @@ import (
 	"lastgood/internal/dnsname"
 )
 
-// TestMessages is what people read when something is wrong, word for word.
+// message is a document with a mistake, and what is said about it.
+type message struct{ doc, want string }
+
+func says(t *testing.T, list []message) {
+	t.Helper()
+	for _, test := range list {
+		c, err := Parse("f", []byte(test.doc))
+		if err == nil {
+			t.Errorf("%s\naccepted, want %s", test.doc, test.want)
+		} else if err.Error() != test.want {
+			t.Errorf("%s\ngot  %s\nwant %s", test.doc, err, test.want)
+		}
+		if err != nil && c != nil {
+			t.Errorf("%s\ngave both a configuration and an error", test.doc)
+		}
+	}
+}
+
+// TestMessages is what people read when something is wrong, word for word: about single values.
 func TestMessages(t *testing.T) {
-	for _, test := range []struct{ doc, want string }{
+	says(t, []message{
 		{"lisen: []", `f:1: unknown key "lisen"; did you mean "listen"?`},
 		{"max-ttl: 1s", `f:1: unknown key "max-ttl"; did you mean "cache.max-ttl"?`},
 		{"stale:\n  min-tll: 1s", `f:2: unknown key "min-tll"; did you mean "cache.min-ttl"?`},
@@ -50,6 +68,12 @@ func TestMessages(t *testing.T) {
 		{`control: {listen: "0.0.0.0:8053"}`, `f:1: control.listen: 0.0.0.0:8053 is open to others without a token; write control.token-file, or listen on a loopback address or unix:/path`},
 		{`control: {listen: "8053"}`, `f:1: control.listen: "8053" is no address and port; write "127.0.0.1:8053", "unix:/run/lastgood/control.sock" or "off"`},
 		{`control: {listen: "unix:sock"}`, `f:1: control.listen: "unix:sock" does not name a socket by its whole path; write unix:/run/lastgood/control.sock`},
+	})
+}
+
+// TestMessagesAboutZones is the same about zones, and what belongs together.
+func TestMessagesAboutZones(t *testing.T) {
+	says(t, []message{
 		{"stale: {client-timeout: 99s}", `f:1: stale.client-timeout: 99s is out of range; allowed are 0s to 10s, or auto`},
 		{"stale: {zones: [{max-stale: 1h}]}", `f:1: stale.zones[].zone: is missing`},
 		{`stale: {zones: [{zone: a.}, {zone: "A"}]}`, `f:1: stale.zones: zone "a." is already in stale.zones on line 1; delete one`},
@@ -69,7 +93,12 @@ func TestMessages(t *testing.T) {
 		{`dnssec: {trust-anchors: [". IN DS 1 2 3 zz"]}`, `f:1: dnssec.trust-anchors: ". IN DS 1 2 3 zz" is no DS record: key tag, algorithm, digest type, hexadecimal digest; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		{`dnssec: {trust-anchors: ["example. DNSKEY 257 3 8 ?!"]}`, `f:1: dnssec.trust-anchors: "example. DNSKEY 257 3 8 ?!" is no DNSKEY record: flags, protocol, algorithm, key in base64; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
 		{`dnssec: {trust-anchors: ["example. A 192.0.2.1 1 1 1"]}`, `f:1: dnssec.trust-anchors: "example. A 192.0.2.1 1 1 1" is neither a DS nor a DNSKEY record; write a record such as ". IN DS 20326 8 2 E06D…", or a file's name`},
-		// What is known but not built.
+	})
+}
+
+// TestMessagesAboutSources is the same about files, sources and ways of transport, not all of which are in this version.
+func TestMessagesAboutSources(t *testing.T) {
+	says(t, []message{
 		{"recursion: {prefetch: on}", `f:1: recursion.prefetch: "on" is neither true nor false; write true`},
 		{"cache: {snapshot: on}", `f:1: cache.snapshot: "on" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
 		{"cache: {snapshot: state/cache}", `f:1: cache.snapshot: "state/cache" is no path; write auto, off, or a path such as /var/lib/lastgood/cache.snapshot`},
@@ -96,7 +125,12 @@ func TestMessages(t *testing.T) {
 		{`forward: [{zone: a., to: ["192.0.2.1"], tls-ca: x.pem}]`, `f:1: forward: tls-ca has no effect without a tls:// resolver; write tls:// in to, or delete it`},
 		{`stub: [{zone: a., servers: ["tls://192.0.2.1#a.example"]}]`, `f:1: stub[].servers: tls:// is not in this version; write dns:// or tcp://`},
 		{`stub: [{zone: a., servers: ["192.0.2.1#a.example"]}]`, `f:1: stub[].servers: "192.0.2.1#a.example" names a certificate (#a.example), which needs tls://, and that is not in this version; write "192.0.2.1"`},
-		// YAML that is broken, or too clever.
+	})
+}
+
+// TestMessagesAboutYAML is the same about YAML that is broken, or too clever.
+func TestMessagesAboutYAML(t *testing.T) {
+	says(t, []message{
 		{"cache: {size: 1GiB", `f:1: not YAML: did not find expected ',' or '}'; see whether brackets, quotes and indentation match`},
 		{"cache:\n\tsize: 1GiB", `f:2: not YAML: found character that cannot start any token; the line begins with a tab; indent with spaces`},
 		{"listen", `f:1: has to hold keys, not a single value; write one below the other: listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub, local-data, local-zones`},
@@ -109,17 +143,7 @@ func TestMessages(t *testing.T) {
 		{"cache: {size: 1}\nlimits: {depth: x}\nfoo: 1", "f:1: cache.size: \"1\" has no unit; write 1MiB\n" +
 			"f:2: limits.depth: \"x\" is no whole number; write digits only, such as 50\n" +
 			`f:3: unknown key "foo"; keys here are listen, clients, control, server, log, cache, stale, recursion, limits, root-zone, dnssec, forward, stub, local-data, local-zones`},
-	} {
-		c, err := Parse("f", []byte(test.doc))
-		if err == nil {
-			t.Errorf("%s\naccepted, want %s", test.doc, test.want)
-		} else if err.Error() != test.want {
-			t.Errorf("%s\ngot  %s\nwant %s", test.doc, err, test.want)
-		}
-		if err != nil && c != nil {
-			t.Errorf("%s\ngave both a configuration and an error", test.doc)
-		}
-	}
+	})
 }
 
 func TestMistakesAreBounded(t *testing.T) {

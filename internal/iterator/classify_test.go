@@ -61,15 +61,40 @@ func judged(t testing.TB, r *reply, a asked) *verdict {
 	return it.verdict(Reply{View: r.view(t, Query{Name: a.Name, Type: a.Type})}, a)
 }
 
-func TestClassify(t *testing.T) {
+// seenAs is a reply, and what it is taken for.
+type seenAs struct {
+	what, name, typ   string
+	flags             string // aa, ra, lenient, forward
+	rcode             wire.Rcode
+	answer, authority string
+	want              string
+}
+
+func classified(t *testing.T, list []seenAs) {
+	t.Helper()
+	for _, c := range list {
+		name, typ := c.name, wire.TypeA
+		if name == "" {
+			name = "www.example.com."
+		}
+		if c.typ != "" {
+			typ, _ = wire.ParseType(c.typ)
+		}
+		has := func(f string) bool { return strings.Contains(" "+c.flags+" ", " "+f+" ") }
+		v := judged(t, &reply{rcode: c.rcode, aa: has("aa"), ra: has("ra"), answer: records(c.answer), authority: records(c.authority)},
+			asked{Question: event.Question{Name: n(name), Type: typ}, forward: has("forward"), lenient: has("lenient")})
+		if got := seen(v); got != c.want {
+			t.Errorf("%s: got %q, want %q (%s)", c.what, got, c.want, v.text)
+		}
+		if !v.outcome.Useful() && v.text == "" {
+			t.Errorf("%s: no text says why", c.what)
+		}
+	}
+}
+
+func TestClassifyAnswers(t *testing.T) {
 	const nx = wire.RcodeNXDomain
-	for _, c := range []struct {
-		what, name, typ   string
-		flags             string // aa, ra, lenient, forward
-		rcode             wire.Rcode
-		answer, authority string
-		want              string
-	}{
+	classified(t, []seenAs{
 		{what: "answer", flags: "aa", answer: www, want: "answer hops=1 end=www.example.com."},
 		{what: "answer without AA", answer: www, want: "answer hops=1 end=www.example.com."},
 		{what: "answer from a cache", flags: "ra", answer: www, want: "answer hops=1 end=www.example.com. soft"},
@@ -102,7 +127,12 @@ func TestClassify(t *testing.T) {
 		{what: "DNAME into itself", name: "a.d.example.com.", flags: "aa", answer: "d.example.com. 300 DNAME x.d.example.com.", want: "alias hops=11 end=a" + strings.Repeat(".x", 11) + ".d.example.com. loop"},
 		{what: "DNAME with a result too long (RFC 6672 §2.2)", name: strings.Repeat(strings.Repeat("a", 60)+".", 3) + "d.example.com.", flags: "aa", rcode: wire.RcodeYXDomain, answer: "d.example.com. 300 DNAME " + strings.Repeat("b", 60) + ".example.com.", want: "alias hops=1 end=" + strings.Repeat(strings.Repeat("a", 60)+".", 3) + "d.example.com. toolong"},
 		{what: "YXDOMAIN for nothing", flags: "aa", rcode: wire.RcodeYXDomain, want: "rcode"},
+	})
+}
 
+func TestClassifyDenials(t *testing.T) {
+	const nx = wire.RcodeNXDomain
+	classified(t, []seenAs{
 		{what: "NODATA", flags: "aa", authority: soaExample, want: "nodata hops=0 end=www.example.com. denied"},
 		{what: "NODATA without AA", authority: soaExample, want: "nodata hops=0 end=www.example.com. denied"},
 		{what: "NODATA without SOA", flags: "aa", want: "nodata hops=0 end=www.example.com. denied soft"},
@@ -136,7 +166,12 @@ func TestClassify(t *testing.T) {
 		{what: "DS at a cut, parent knows DS", name: "sub.example.com.", typ: "DS", flags: "aa", answer: "sub.example.com. 60 DS x", want: "answer hops=1 end=sub.example.com."},
 		{what: "DS at a cut, parent does not", name: "sub.example.com.", typ: "DS", authority: "sub.example.com. 60 NS ns.sub.example.com.", want: "nodata hops=0 end=sub.example.com. denied soft"},
 		{what: "DS below a cut", name: "a.sub.example.com.", typ: "DS", authority: "sub.example.com. 60 NS ns.sub.example.com.", want: "referral hops=0 end=a.sub.example.com. to=sub.example.com."},
+	})
+}
 
+func TestClassifyForwarders(t *testing.T) {
+	const nx = wire.RcodeNXDomain
+	classified(t, []seenAs{
 		{what: "forwarder answers", flags: "ra forward lenient", answer: www, want: "answer hops=1 end=www.example.com."},
 		{what: "forwarder denies with the SOA above", flags: "ra forward lenient", authority: "com. 60 SOA a.example. b.example. 60", want: "nodata hops=0 end=www.example.com. denied"},
 		{what: "forwarder denies the name so", flags: "ra forward lenient", rcode: nx, authority: "com. 60 SOA a.example. b.example. 60", want: "nxdomain hops=0 end=www.example.com. denied"},
@@ -154,24 +189,7 @@ func TestClassify(t *testing.T) {
 		{what: "FORMERR", rcode: wire.RcodeFormErr, want: "formerr"},
 		{what: "NOTAUTH", rcode: wire.RcodeNotAuth, want: "lame"},
 		{what: "an unknown rcode", rcode: 11, want: "rcode"},
-	} {
-		name, typ := c.name, wire.TypeA
-		if name == "" {
-			name = "www.example.com."
-		}
-		if c.typ != "" {
-			typ, _ = wire.ParseType(c.typ)
-		}
-		has := func(f string) bool { return strings.Contains(" "+c.flags+" ", " "+f+" ") }
-		v := judged(t, &reply{rcode: c.rcode, aa: has("aa"), ra: has("ra"), answer: records(c.answer), authority: records(c.authority)},
-			asked{Question: event.Question{Name: n(name), Type: typ}, forward: has("forward"), lenient: has("lenient")})
-		if got := seen(v); got != c.want {
-			t.Errorf("%s: got %q, want %q (%s)", c.what, got, c.want, v.text)
-		}
-		if !v.outcome.Useful() && v.text == "" {
-			t.Errorf("%s: no text says why", c.what)
-		}
-	}
+	})
 }
 
 func TestAliasChainsAreBounded(t *testing.T) {

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,16 @@ type explained struct {
 	hops    string // states, decisions
 }
 
+// situations are all of them.
 func situations() map[string]explained {
+	all := ofEntries()
+	maps.Copy(all, ofFailures())
+	maps.Copy(all, ofChains())
+	return all
+}
+
+// ofEntries are about one entry that is there.
+func ofEntries() map[string]explained {
 	refused := &infra.Trouble{Failing: true, Refused: true, Cause: &ede.Error{Code: ede.NetworkError, ID: "TEST", Text: "all refused"}}
 	silent := &infra.Trouble{Cause: &ede.Error{Code: ede.NoReachableAuthority, ID: "TEST", Text: "ns1.example. did not answer"}}
 	old := func(r *Resolver) {
@@ -67,6 +77,18 @@ func situations() map[string]explained {
 			before: func(r *Resolver, _ *scripted) { signed(r, 2*time.Hour); bogus(r) }},
 		"bogus a while ago, never": {outcome: "resolve", wait: 10 * time.Second, hops: "stale wait", policy: func(p *stale.Policy) { p.OnBogus = stale.BogusNever },
 			before: func(r *Resolver, _ *scripted) { signed(r, 2*time.Hour); bogus(r); time.Sleep(2 * time.Second) }},
+	}
+}
+
+// ofFailures are about what is not there.
+func ofFailures() map[string]explained {
+	refused := &infra.Trouble{Failing: true, Refused: true, Cause: &ede.Error{Code: ede.NetworkError, ID: "TEST", Text: "all refused"}}
+	silent := &infra.Trouble{Cause: &ede.Error{Code: ede.NoReachableAuthority, ID: "TEST", Text: "ns1.example. did not answer"}}
+	old := func(r *Resolver) {
+		r.put(of("example.", address("www.example.", 20, 1)))
+		time.Sleep(time.Hour)
+	}
+	return map[string]explained{
 		"gone": {outcome: "resolve", wait: 10 * time.Second, hops: "absent wait", before: func(r *Resolver, _ *scripted) { old(r); time.Sleep(25 * time.Hour) }},
 		"absent, failed before": {outcome: "failure", hops: "absent fail", before: func(r *Resolver, _ *scripted) {
 			r.cache.Fail(r.clock.Now(), cache.Question{Name: name("www.example."), Type: wire.TypeA}, &ede.Error{Text: "SERVFAIL"}, false)
@@ -89,6 +111,17 @@ func situations() map[string]explained {
 				it.above = true
 				it.ail("example.", silent)
 			}},
+	}
+}
+
+// ofChains are about aliases, and what is under way.
+func ofChains() map[string]explained {
+	silent := &infra.Trouble{Cause: &ede.Error{Code: ede.NoReachableAuthority, ID: "TEST", Text: "ns1.example. did not answer"}}
+	old := func(r *Resolver) {
+		r.put(of("example.", address("www.example.", 20, 1)))
+		time.Sleep(time.Hour)
+	}
+	return map[string]explained{
 		"being resolved for 300 ms": {outcome: "stale", wait: 200 * ms, hops: "stale wait", before: func(r *Resolver, _ *scripted) {
 			old(r)
 			go r.ask("www.example.", wire.TypeA)

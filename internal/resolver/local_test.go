@@ -218,7 +218,8 @@ func service(v4, v6 string) string {
 	return rd
 }
 
-func TestPrivateAddresses(t *testing.T) {
+// rebinding is what servers say, of addresses that are private and some that are not.
+func rebinding() map[string][]cache.Entry {
 	world := map[string][]cache.Entry{}
 	add := func(owner string, e ...cache.Entry) { world[owner] = e }
 	a := func(owner string, addrs ...string) cache.Entry {
@@ -248,6 +249,11 @@ func TestPrivateAddresses(t *testing.T) {
 	add("our.corp.", alias("our.corp.", 60, "x.in.mixed.")) // ours to ours
 	add("x.in.mixed.", a("x.in.mixed.", "10.1.2.3"))
 	add("tolocal.", alias("tolocal.", 60, "a.static."))
+	return world
+}
+
+func TestPrivateAddresses(t *testing.T) {
+	world := rebinding()
 	r, it := newTest(t, withPrivate, func(_ context.Context, req iterator.Request) iterator.Result {
 		return iterator.Result{Entries: world[req.Name.String()]}
 	})

@@ -7,6 +7,7 @@
 package dnsname
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"unsafe"
@@ -76,9 +77,22 @@ func Alias(b []byte) Name {
 // octets are at most 63 and thus never letters.
 func Lower(dst, src []byte) {
 	_ = dst[:len(src)]
+	for len(src) >= 8 {
+		binary.LittleEndian.PutUint64(dst, lower8(binary.LittleEndian.Uint64(src)))
+		dst, src = dst[8:], src[8:]
+	}
 	for i, c := range src {
 		dst[i] = lower(c)
 	}
+}
+
+// lower8 makes lower case of eight octets at once: adding to the low seven bits
+// of each carries into its eighth from 'A' on, and from 'Z'+1 on.
+func lower8(v uint64) uint64 {
+	const each = 0x0101010101010101
+	low := v & (0x7f * each)
+	letters := (low + (0x80-'A')*each) &^ (low + (0x80-'Z'-1)*each) &^ v & (0x80 * each)
+	return v | letters>>2
 }
 
 func lower(c byte) byte {

@@ -286,6 +286,27 @@ func TestEqualFold(t *testing.T) {
 	}
 }
 
+// TestLowerIsAsOctetByOctet: eight at once give what one at a time does, for every
+// octet in every place, beside any other.
+func TestLowerIsAsOctetByOctet(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 5))
+	for n := range 40 {
+		for range 400 {
+			src := make([]byte, n)
+			for i := range src {
+				src[i] = byte(r.Uint32())
+			}
+			got := make([]byte, n)
+			Lower(got, src)
+			for i, c := range src {
+				if got[i] != lower(c) {
+					t.Fatalf("%x became %x", src, got)
+				}
+			}
+		}
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
 	a, b := MustParse("a.b.c.example."), MustParse("x.b.c.example.")
 	raw := []byte(a)

@@ -11,6 +11,7 @@ import (
 // that membership is one binary search. Immutable.
 type acl struct {
 	v4, v6 []span
+	four   []uint64 // v4 once more, the two ends of each in one word
 }
 
 // span is a range of addresses, both ends included.
@@ -21,11 +22,15 @@ type addr128 struct{ hi, lo uint64 }
 
 func number(a netip.Addr) addr128 {
 	if a.Is4() {
-		b := a.As4()
-		return addr128{0, uint64(binary.BigEndian.Uint32(b[:]))}
+		return addr128{0, uint64(number4(a))}
 	}
 	b := a.As16()
 	return addr128{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+func number4(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
 }
 
 func (a addr128) compare(b addr128) int {
@@ -56,6 +61,9 @@ func newACL(prefixes []netip.Prefix) acl {
 		}
 	}
 	a.v4, a.v6 = merge(a.v4), merge(a.v6)
+	for _, s := range a.v4 {
+		a.four = append(a.four, s.low.lo<<32|s.high.lo)
+	}
 	return a
 }
 
@@ -84,21 +92,33 @@ func merge(spans []span) []span {
 
 // contains tells whether an address, IPv4 unmapped, is in the set.
 func (a *acl) contains(addr netip.Addr) bool {
-	spans := a.v6
 	if addr.Is4() {
-		spans = a.v4
+		return a.contains4(number4(addr))
 	}
 	n := number(addr)
-	low, high := 0, len(spans) // the last span that begins at or before n is at low-1
+	low, high := 0, len(a.v6) // the last span that begins at or before n is at low-1
 	for low < high {
 		mid := (low + high) / 2
-		if spans[mid].low.compare(n) <= 0 {
+		if a.v6[mid].low.compare(n) <= 0 {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
-	return low > 0 && n.compare(spans[low-1].high) <= 0
+	return low > 0 && n.compare(a.v6[low-1].high) <= 0
+}
+
+func (a *acl) contains4(n uint32) bool {
+	low, high := 0, len(a.four)
+	for low < high {
+		mid := (low + high) / 2
+		if uint32(a.four[mid]>>32) <= n {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low > 0 && n <= uint32(a.four[low-1])
 }
 
 // clientKey is what limits per client count: an IPv4 address or an IPv6 /64,

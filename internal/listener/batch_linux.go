@@ -28,6 +28,11 @@ const (
 	lastBatches = 256
 )
 
+// slot is room for one datagram. Two cache lines more than a page lie between
+// the beginnings of two, or those of a batch, which are most of what is touched,
+// would all have their place in the same few lines of the processor's cache.
+type slot [max(queryBuffer, maxUDPSize) + 128]byte
+
 // message is the kernel's struct mmsghdr.
 type message struct {
 	hdr unix.Msghdr
@@ -48,11 +53,11 @@ type batch struct {
 	inVec   [batchSize]unix.Iovec
 	names   [batchSize]unix.RawSockaddrInet6 // a sockaddr_in fits
 	control [batchSize][pathLen / 8]uint64   // aligned for struct cmsghdr
-	buf     [batchSize][queryBuffer]byte
+	buf     [batchSize]slot
 
 	out    [batchSize]message
 	outVec [batchSize]unix.Iovec
-	reply  [batchSize][maxUDPSize]byte
+	reply  [batchSize]slot
 
 	received int // messages in in
 	queued   int // messages in out
@@ -129,6 +134,7 @@ func (b *batch) turn() {
 		b.one(i, now)
 		b.rearm(i)
 	}
+	b.w.settle()
 	b.send()
 	b.w.counts.took(b.l.clock.Now().Sub(now), b.queued-b.refused)
 	b.queued, b.sent, b.refused = 0, 0, 0
@@ -149,7 +155,7 @@ func (b *batch) finish() {
 // recvmmsg reads what is there; false lets the runtime's poller wait for more.
 func (b *batch) recvmmsg(fd uintptr) bool {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			b.received = int(n)
@@ -173,7 +179,7 @@ func (b *batch) one(i int, now clock.Mono) {
 		return
 	}
 	w.req = request{client: client, transport: event.UDP, arrival: now}
-	reply, act := w.handle(b.buf[i][:b.in[i].len], b.reply[b.queued][:0])
+	reply, act := w.handle(b.buf[i][:b.in[i].len], b.reply[b.queued][:0:maxUDPSize])
 	switch act {
 	case replied:
 		b.queue(i, reply)
@@ -270,7 +276,7 @@ func (b *batch) send() {
 // counted and passed over: it is one client's loss.
 func (b *batch) sendmmsg(fd uintptr) bool {
 	for b.sent < b.queued {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])),
 			uintptr(b.queued-b.sent), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:

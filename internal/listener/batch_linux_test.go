@@ -198,7 +198,7 @@ func TestManyClientsManySockets(t *testing.T) {
 	}
 	busy := 0
 	for _, c := range l.counts {
-		if c.queries[event.UDP].Load() > 0 {
+		if c.cells[event.UDP][cellQueries].Load() > 0 {
 			busy++
 		}
 	}

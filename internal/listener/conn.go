@@ -364,6 +364,7 @@ func (c *conn) shift(used int) {
 
 // write writes the gathered replies.
 func (c *conn) write(w *worker) ending {
+	w.settle()
 	if len(w.buf) == 0 {
 		return goesOn
 	}
@@ -408,6 +409,7 @@ func (c *conn) send(ctx context.Context, p *pending, a *resolver.Answer) error {
 
 // giveBack returns a worker that a connection borrowed.
 func (l *Listener) giveBack(w *worker) {
+	w.settle()
 	w.buf = w.buf[:0]
 	if cap(w.buf) <= keptWorkerBuf {
 		l.workers.Put(w)

@@ -62,6 +62,7 @@ func (s *packetReader) one(msg []byte, from net.Addr) {
 	now := s.l.clock.Now()
 	w.req = request{client: client.Addr().WithZone(""), transport: event.UDP, arrival: now}
 	reply, act := w.handle(msg, s.out[:0])
+	w.settle()
 	switch act {
 	case replied:
 		if _, err := s.conn.WriteTo(reply, from); err != nil {

@@ -62,16 +62,21 @@ func control(c syscall.RawConn, set func(fd int) error) error {
 }
 
 // tune sets what makes a socket serve better; none of it is indispensable, so
-// errors are passed over.
-func tune(fd int, local netip.AddrPort, wildcard bool) {
+// errors are passed over. Replies have at most size octets.
+func tune(fd int, local netip.AddrPort, size int) {
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-	level, info, discover, omit := unix.SOL_IP, unix.IP_PKTINFO, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT
+	level, info, discover, probe, omit := unix.SOL_IP, unix.IP_PKTINFO, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE, unix.IP_PMTUDISC_OMIT
 	if !local.Addr().Is4() {
-		level, info, discover, omit = unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT
+		level, info, discover, probe, omit = unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE, unix.IPV6_PMTUDISC_OMIT
 	}
-	// Forged ICMP must not make us fragment replies (RFC 9715 §3.1).
-	unix.SetsockoptInt(fd, level, discover, omit)
-	if wildcard {
+	// Replies are not fragmented, nor does forged ICMP make us do it (RFC 9715
+	// §3.1), but where they may become longer than what every link of IPv6 has to
+	// carry. It spares the kernel the making of an identifier, too.
+	if size > defaultUDPSize {
+		probe = omit
+	}
+	unix.SetsockoptInt(fd, level, discover, probe)
+	if local.Addr().IsUnspecified() {
 		unix.SetsockoptInt(fd, level, info, 1)
 	}
 }
@@ -84,7 +89,7 @@ func (l *Listener) reader(pc net.PacketConn, w *worker) func() {
 	}
 	local := addrPort(conn.LocalAddr())
 	controlSocket(conn, func(fd int) error {
-		tune(fd, local, local.Addr().IsUnspecified())
+		tune(fd, local, l.opt.UDPSize)
 		return nil
 	})
 	b, err := newBatch(l, conn, w)

@@ -56,9 +56,7 @@ func (p *policy) appendOptions(dst []byte, r *request) []byte {
 
 // end finishes the reply that begin started and gives the buffer that holds it.
 func (w *writer) end(p *policy, r *request, o resolver.Outcome, errs []*ede.Error) []byte {
-	h := r.header
-	h.Rcode, h.AA, h.AD, h.TC = o.Rcode, o.AA, o.AD, o.Truncated
-	w.b.SetHeader(h)
+	w.b.SetOutcome(o.Rcode, o.AA, o.Truncated, o.AD)
 	if !r.edns {
 		return w.b.Bytes()
 	}

@@ -98,7 +98,7 @@ func (p *policy) examine(msg []byte, r *request) (verdict, Drop) {
 	if v, err = wire.Read(msg); err != nil {
 		return r.complain(wire.RcodeFormErr, nil), 0
 	}
-	return p.judge(v, r), 0
+	return p.judge(&v, r), 0
 }
 
 // complain makes the reply an error.
@@ -131,7 +131,7 @@ func (p *policy) limit(t event.Transport, size int) int {
 }
 
 // judge decides about a well-formed query.
-func (p *policy) judge(v wire.View, r *request) verdict {
+func (p *policy) judge(v *wire.View, r *request) verdict {
 	r.question, r.asked = v.Question()
 	if rcode := p.readEDNS(v, r); rcode != wire.RcodeNoError {
 		return r.complain(rcode, nil)
@@ -167,7 +167,7 @@ func (r *request) cookieRcode() wire.Rcode {
 }
 
 // readEDNS reads the OPT record and the options that concern us.
-func (p *policy) readEDNS(v wire.View, r *request) wire.Rcode {
+func (p *policy) readEDNS(v *wire.View, r *request) wire.Rcode {
 	e, ok := v.EDNS()
 	if !ok {
 		return wire.RcodeNoError

@@ -134,12 +134,8 @@ const rcodeSlots = 25
 // counters is one worker's, so that cores do not share cache lines; questions
 // that wait and connections have theirs. Read while it is written.
 type counters struct {
-	queries       [2]atomic.Uint64
-	replies       [2][rcodeSlots]atomic.Uint64
-	types         [len(countedTypes)]atomic.Uint64
+	cells         [2][cells]atomic.Uint64 // by event.Transport
 	dropped       [drops]atomic.Uint64
-	cached        atomic.Uint64
-	truncated     atomic.Uint64
 	busy          atomic.Uint64
 	receiveErrors atomic.Uint64
 	latency       [latencyBuckets]atomic.Uint64
@@ -147,12 +143,12 @@ type counters struct {
 	_             [64]byte // the next one's line
 }
 
-func (c *counters) asked(t wire.Type) { c.types[countedType(t)].Add(1) }
-
+// replied counts a reply that had to wait.
 func (c *counters) replied(t event.Transport, o resolver.Outcome) {
-	c.replies[t&1][min(o.Rcode, rcodeSlots-1)].Add(1)
+	of := &c.cells[t&1]
+	of[cellOf(o.Rcode)].Add(1)
 	if o.Truncated {
-		c.truncated.Add(1)
+		of[cellTruncated].Add(1)
 	}
 }
 
@@ -181,14 +177,17 @@ func newStats() Stats {
 
 // addTo adds the counts to a sum; rcodes and types never seen are left out.
 func (c *counters) addTo(s *Stats) {
-	for t := range c.queries {
-		s.Queries[t] += c.queries[t].Load()
-		for rcode := range c.replies[t] {
-			addCount(s.Replies[t], wire.Rcode(rcode), &c.replies[t][rcode])
+	for t := range c.cells {
+		of := &c.cells[t]
+		s.Queries[t] += of[cellQueries].Load()
+		s.Cached += of[cellCached].Load()
+		s.Truncated += of[cellTruncated].Load()
+		for i, typ := range countedTypes {
+			addCount(s.Types, typ, &of[cellTypes+i])
 		}
-	}
-	for i := range c.types {
-		addCount(s.Types, countedTypes[i], &c.types[i])
+		for rcode := range wire.Rcode(rcodeSlots) {
+			addCount(s.Replies[t], rcode, &of[cellOf(rcode)])
+		}
 	}
 	for d := range c.dropped {
 		addCount(s.Dropped, Drop(d), &c.dropped[d])
@@ -197,8 +196,6 @@ func (c *counters) addTo(s *Stats) {
 		s.Latency.Counts[i] += c.latency[i].Load()
 	}
 	s.Latency.Sum += time.Duration(c.latencySum.Load())
-	s.Cached += c.cached.Load()
-	s.Truncated += c.truncated.Load()
 	s.BusyReplies += c.busy.Load()
 	s.ReceiveErrors += c.receiveErrors.Load()
 }

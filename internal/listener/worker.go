@@ -19,6 +19,7 @@ type worker struct {
 	policy   *policy
 	resolver Resolver
 	counts   *counters
+	tally    tally // not yet in counts: see settle
 
 	req    request
 	query  resolver.Query
@@ -43,10 +44,10 @@ const (
 // (TestCachedAllocatesNothing).
 func (w *worker) handle(msg, dst []byte) ([]byte, action) {
 	r := &w.req
-	w.counts.queries[r.transport&1].Add(1)
+	w.tally.count(cellQueries)
 	verdict, reason := w.policy.examine(msg, r)
 	if r.asked {
-		w.counts.asked(r.question.Type)
+		w.tally.count(cellTypes + countedType(r.question.Type))
 	}
 	switch verdict {
 	case ignore:
@@ -76,15 +77,19 @@ func (w *worker) ask(dst []byte) ([]byte, action) {
 	if !ok {
 		return dst, waiting
 	}
-	w.counts.cached.Add(1)
+	w.tally.count(cellCached)
 	return w.finish(outcome)
 }
 
 // finish ends the reply that begin started.
 func (w *worker) finish(o resolver.Outcome) ([]byte, action) {
-	w.counts.replied(w.req.transport, o)
+	w.tally.replied(o)
 	return w.out.end(w.policy, &w.req, o, nil), replied
 }
+
+// settle makes what was counted since the last time known. Whoever lets w handle
+// messages calls it when there are no more for now; all were of one transport.
+func (w *worker) settle() { w.tally.settle(w.counts, w.req.transport) }
 
 // refuse answers a question that would have had to wait.
 func (w *worker) refuse(dst []byte) ([]byte, action) {

@@ -18,6 +18,7 @@ func direct(l *Listener, client string, tr event.Transport) exchange {
 	return func(t *testing.T, msg []byte) []byte {
 		w.req = request{client: netip.MustParseAddr(client), transport: tr, arrival: l.clock.Now()}
 		reply, act := w.handle(msg, nil)
+		w.settle()
 		switch act {
 		case replied:
 			return reply

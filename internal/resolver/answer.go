@@ -141,21 +141,12 @@ func proofWanted(t wire.Type, do bool) bool { return t == wire.TypeSOA || do }
 // writeSet writes a whole RRset or nothing.
 func writeSet(b *wire.Builder, s wire.Section, set *rrset.Set, ttl uint32, do bool) bool {
 	mark := b.Mark()
-	if writePacked(b, s, set.Name, set.Type, ttl, set.Data) &&
-		(!do || writePacked(b, s, set.Name, wire.TypeRRSIG, ttl, set.Sigs)) {
+	if b.Set(s, set.Name, set.Type, ttl, set.Data) &&
+		(!do || b.Set(s, set.Name, wire.TypeRRSIG, ttl, set.Sigs)) {
 		return true
 	}
 	b.Rewind(mark)
 	return false
-}
-
-func writePacked(b *wire.Builder, s wire.Section, owner dnsname.Name, t wire.Type, ttl uint32, data rrset.Packed) bool {
-	for rd := range data.All() {
-		if !b.Record(s, owner, t, wire.ClassIN, ttl, rd) {
-			return false
-		}
-	}
-	return true
 }
 
 // failed makes the answer of a question that has none.

@@ -95,8 +95,8 @@ func writeHit(b *wire.Builder, name dnsname.Name, hit *cache.Hit, q *Query) bool
 	mark := b.Mark()
 	ok := true
 	if hit.Kind() == cache.Data {
-		ok = writePacked(b, wire.AnswerSection, name, hit.Type(), ttl, hit.Data()) &&
-			(!q.DO || writePacked(b, wire.AnswerSection, name, wire.TypeRRSIG, ttl, hit.Sigs()))
+		ok = b.Set(wire.AnswerSection, name, hit.Type(), ttl, hit.Data()) &&
+			(!q.DO || b.Set(wire.AnswerSection, name, wire.TypeRRSIG, ttl, hit.Sigs()))
 	}
 	for i := 0; ok && i < hit.ProofLen(); i++ {
 		p := hit.ProofAt(i)

@@ -242,7 +242,7 @@ func (h *localHit) write(q *Query, b *wire.Builder) (Outcome, bool) {
 	case h.set != nil:
 		o.Rcode = wire.RcodeNoError
 		mark := b.Mark()
-		if !writePacked(b, wire.AnswerSection, q.Name, h.set.Type, h.set.TTL, h.set.Data) {
+		if !b.Set(wire.AnswerSection, q.Name, h.set.Type, h.set.TTL, h.set.Data) {
 			b.Rewind(mark)
 			o.Truncated = true
 		}

@@ -40,17 +40,26 @@ func (b *Builder) Reset(dst []byte, limit int, h Header) {
 // SetHeader rewrites the header; counts stay. Rcode bits above four are the
 // OPT record's (see OPT).
 func (b *Builder) SetHeader(h Header) {
-	flags := uint16(h.Opcode&15)<<11 | uint16(h.Rcode&15)
-	for _, f := range [...]struct {
-		set bool
-		bit uint16
-	}{{h.Response, bitQR}, {h.AA, bitAA}, {h.TC, bitTC}, {h.RD, bitRD}, {h.RA, bitRA}, {h.AD, bitAD}, {h.CD, bitCD}} {
-		if f.set {
-			flags |= f.bit
-		}
-	}
+	flags := uint16(h.Opcode&15)<<11 | uint16(h.Rcode&15) | bit(h.Response, bitQR) | bit(h.AA, bitAA) |
+		bit(h.TC, bitTC) | bit(h.RD, bitRD) | bit(h.RA, bitRA) | bit(h.AD, bitAD) | bit(h.CD, bitCD)
 	putU16(b.buf, b.start, h.ID)
 	putU16(b.buf, b.start+2, flags)
+}
+
+// SetOutcome rewrites of the header what is known only when the sections are
+// filled. Rcode bits above four are the OPT record's (see OPT).
+func (b *Builder) SetOutcome(rcode Rcode, aa, tc, ad bool) {
+	const outcome = bitAA | bitTC | bitAD | 15
+	flags := binary.BigEndian.Uint16(b.buf[b.start+2:])&^outcome | bit(aa, bitAA) | bit(tc, bitTC) | bit(ad, bitAD)
+	putU16(b.buf, b.start+2, flags|uint16(rcode&15))
+}
+
+// bit is b if set, without a branch.
+func bit(set bool, b uint16) uint16 {
+	if set {
+		return b
+	}
+	return 0
 }
 
 // Limit changes how long the message may become, for instance to keep room for
@@ -76,21 +85,30 @@ func (b *Builder) put(octets ...byte) bool {
 
 // Question adds a question before any record; name keeps its case.
 func (b *Builder) Question(name dnsname.Name, t Type, c Class) bool {
-	mark := b.Mark()
-	var ok bool
-	if first := b.Len() == HeaderLen; first {
-		if ok = b.Len()+len(name) <= b.limit; ok {
-			b.buf = append(b.buf, name...)
-		}
-		b.qname = len(name)
-	} else {
-		ok = b.appendName(name)
+	if b.section != QuestionSection {
+		return false
 	}
-	if !ok || b.section != QuestionSection || !b.put(byte(t>>8), byte(t), byte(c>>8), byte(c)) {
+	if b.Len() != HeaderLen {
+		return b.another(name, t, c)
+	}
+	if HeaderLen+len(name)+4 > b.limit {
+		return false
+	}
+	b.buf = append(b.buf, name...)
+	b.buf = append(b.buf, byte(t>>8), byte(t), byte(c>>8), byte(c))
+	b.qname = len(name)
+	b.count(QuestionSection, 1)
+	return true
+}
+
+// another adds a question behind the first.
+func (b *Builder) another(name dnsname.Name, t Type, c Class) bool {
+	mark := b.Mark()
+	if !b.appendName(name) || !b.put(byte(t>>8), byte(t), byte(c>>8), byte(c)) {
 		b.Rewind(mark)
 		return false
 	}
-	b.count(QuestionSection)
+	b.count(QuestionSection, 1)
 	return true
 }
 
@@ -98,26 +116,84 @@ func (b *Builder) Question(name dnsname.Name, t Type, c Class) bool {
 // order. False, and no change, when it does not fit.
 func (b *Builder) Record(s Section, owner dnsname.Name, t Type, c Class, ttl uint32, rdata []byte) bool {
 	mark, known := len(b.buf), b.known.count
-	if s < max(b.section, AnswerSection) || !b.appendRecord(owner, t, c, ttl, rdata) {
+	if s < max(b.section, AnswerSection) || !b.appendName(owner) || !b.appendFixed(t, c, ttl, rdata) {
 		b.truncate(mark, known)
 		return false
 	}
 	b.section = s
-	b.count(s)
+	b.count(s, 1)
 	return true
 }
 
-func (b *Builder) appendRecord(owner dnsname.Name, t Type, c Class, ttl uint32, rdata []byte) bool {
-	if !b.appendName(owner) || !b.put(byte(t>>8), byte(t), byte(c>>8), byte(c),
-		byte(ttl>>24), byte(ttl>>16), byte(ttl>>8), byte(ttl), 0, 0) {
+// Set adds a whole RRset of class IN, or nothing of it when it does not fit:
+// packed holds the data of each record, uncompressed, behind its length in two
+// octets (as rrset.Packed does). Only the first record's owner is looked for
+// among the names that are known, the others point to where it stands.
+func (b *Builder) Set(s Section, owner dnsname.Name, t Type, ttl uint32, packed []byte) bool {
+	mark, known := len(b.buf), b.known.count
+	if s < max(b.section, AnswerSection) {
 		return false
 	}
-	data := len(b.buf)
-	if compressible(t) {
-		if !b.appendRdata(t, rdata) {
+	n, to := 0, uint16(0)
+	for len(packed) >= 2 {
+		end := 2 + int(binary.BigEndian.Uint16(packed))
+		if end > len(packed) {
+			break
+		}
+		if !b.appendOwner(owner, &to) || !b.appendFixed(t, ClassIN, ttl, packed[2:end]) {
+			b.truncate(mark, known)
 			return false
 		}
-	} else if !b.put(rdata...) {
+		packed = packed[end:]
+		n++
+	}
+	if n > 0 {
+		b.section = s
+		b.count(s, n)
+	}
+	return true
+}
+
+// appendOwner writes the owner of a set's record: as the pointer that to is, or,
+// of the first, for which it is 0, in whatever way it can be told, which it
+// leaves in to if a pointer can say it again.
+func (b *Builder) appendOwner(owner dnsname.Name, to *uint16) bool {
+	const pointer = 0xc000
+	if *to == 0 && b.isQuestion(owner) {
+		*to = pointer | HeaderLen
+	}
+	if *to != 0 {
+		if b.Len()+2 > b.limit {
+			return false
+		}
+		b.buf = append(b.buf, byte(*to>>8), byte(*to))
+		return true
+	}
+	at := b.Len()
+	if !b.appendName(owner) {
+		return false
+	}
+	switch {
+	case b.buf[b.start+at] >= pointer>>8: // nothing but a pointer was needed
+		*to = binary.BigEndian.Uint16(b.buf[b.start+at:])
+	case len(owner) > 1 && at < maxPointer:
+		*to = pointer | uint16(at)
+	}
+	return true
+}
+
+// appendFixed writes what follows a record's owner.
+func (b *Builder) appendFixed(t Type, c Class, ttl uint32, rdata []byte) bool {
+	if b.Len()+10 > b.limit {
+		return false
+	}
+	b.buf = append(b.buf, byte(t>>8), byte(t), byte(c>>8), byte(c),
+		byte(ttl>>24), byte(ttl>>16), byte(ttl>>8), byte(ttl), byte(len(rdata)>>8), byte(len(rdata)))
+	if !compressible(t) {
+		return b.put(rdata...)
+	}
+	data := len(b.buf)
+	if !b.appendRdata(t, rdata) {
 		return false
 	}
 	putU16(b.buf, data-2, uint16(len(b.buf)-data))
@@ -159,7 +235,7 @@ func (b *Builder) OPT(e EDNS, rcode Rcode) bool {
 	b.buf = binary.BigEndian.AppendUint16(b.buf, uint16(len(e.Options)))
 	b.buf = append(b.buf, e.Options...)
 	b.section = AdditionalSection
-	b.count(AdditionalSection)
+	b.count(AdditionalSection, 1)
 	return true
 }
 
@@ -193,7 +269,8 @@ func (b *Builder) truncate(to, known int) {
 	b.buf = b.buf[:to]
 }
 
-func (b *Builder) count(s Section) {
+// count adds n to the records that the header tells of a section.
+func (b *Builder) count(s Section, n int) {
 	at := b.start + 4 + 2*int(s)
-	putU16(b.buf, at, binary.BigEndian.Uint16(b.buf[at:])+1)
+	putU16(b.buf, at, binary.BigEndian.Uint16(b.buf[at:])+uint16(n))
 }

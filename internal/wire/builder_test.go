@@ -284,3 +284,39 @@ func TestDeepNames(t *testing.T) {
 		t.Errorf("%d octets, %d would do", b.Len(), most)
 	}
 }
+
+// TestSetIsTheSameAsItsRecords: a set written at once is octet by octet what its
+// records are when they are written one by one, and none of it is left when it
+// does not fit.
+func TestSetIsTheSameAsItsRecords(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 11))
+	question := name("www.example.org.")
+	owners := []dnsname.Name{question, name("a.b.example.org."), name("other."), dnsname.Root}
+	for range 5000 {
+		one, set := new(Builder), new(Builder)
+		limit := 40 + r.IntN(300)
+		for _, b := range []*Builder{one, set} {
+			b.Reset(nil, limit, Header{ID: 1})
+			b.Question(question, TypeA, ClassIN)
+		}
+		for range 3 {
+			owner, typ := owners[r.IntN(len(owners))], []Type{TypeA, TypeNS, TypeTXT}[r.IntN(3)]
+			var packed []byte
+			mark, fits := one.Mark(), true
+			for range r.IntN(4) {
+				rdata := []byte{192, 0, 2, byte(r.IntN(256))}
+				if typ == TypeNS {
+					rdata = []byte(owners[r.IntN(len(owners))])
+				}
+				packed = append(append(packed, 0, byte(len(rdata))), rdata...)
+				fits = fits && one.Record(AnswerSection, owner, typ, ClassIN, 300, rdata)
+			}
+			if !fits {
+				one.Rewind(mark)
+			}
+			if set.Set(AnswerSection, owner, typ, 300, packed) != fits || !bytes.Equal(one.Bytes(), set.Bytes()) {
+				t.Fatalf("fits %v\n%x one by one\n%x at once", fits, one.Bytes(), set.Bytes())
+			}
+		}
+	}
+}

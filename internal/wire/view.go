@@ -92,7 +92,33 @@ func Read(msg []byte) (View, error) {
 	if err := v.readQuestions(); err != nil {
 		return v, err
 	}
+	if v.bare() {
+		return v, nil
+	}
 	return v, v.walk()
+}
+
+// bare takes in what nearly every query has behind its question: nothing, or an
+// OPT record. False leaves the message to walk, a malformed one too.
+func (v *View) bare() bool {
+	msg, off := v.msg, int(v.questions)
+	switch binary.BigEndian.Uint64(msg[4:]) & (1<<48 - 1) { // the counts of records
+	case 0:
+		v.end = uint16(off)
+		return true
+	case 1:
+		const fixed = 11 // the root's name and what stands before the options
+		if len(msg) < off+fixed || msg[off] != 0 || Type(binary.BigEndian.Uint16(msg[off+1:])) != TypeOPT {
+			return false
+		}
+		end := off + fixed + int(binary.BigEndian.Uint16(msg[off+fixed-2:]))
+		if end > len(msg) || !validOptions(msg[off+fixed:end]) {
+			return false
+		}
+		v.opt, v.end = uint16(off+1), uint16(end)
+		return true
+	}
+	return false
 }
 
 // readQuestions finds the end of the question section and the first name,

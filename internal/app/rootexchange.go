@@ -29,7 +29,7 @@ func (x rootFirst) Exchange(ctx context.Context, q iterator.Query) (iterator.Rep
 }
 
 // ExchangeFor is that of [iterator.PatientExchanger].
-func (x rootFirst) ExchangeFor(ctx context.Context, q iterator.Query, wait time.Duration, late func(iterator.Reply, error)) (iterator.Reply, bool, error) {
+func (x rootFirst) ExchangeFor(ctx context.Context, q iterator.Query, wait time.Duration, late iterator.Late) (iterator.Reply, bool, error) {
 	if r, ok := x.root.answer(&q); ok {
 		return r, false, nil
 	}

@@ -25,6 +25,7 @@ const (
 
 // try is one question on its way to one server.
 type try struct {
+	task *task
 	infra.Choice
 	event.Question
 	zone      dnsname.Name
@@ -74,7 +75,7 @@ func (t *task) send(ctx context.Context) state {
 	choice.Timeout += t.hair(choice.Timeout)
 	t.countTry(choice)
 	t.current = &try{
-		Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
+		task: t, Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
 		minimised: t.minimised, sent: t.now(), sends: t.sends(choice.Addr),
 	}
 	if t.it.patient != nil && t.open == 0 && t.targets.pending == 0 {
@@ -108,42 +109,45 @@ func (t *task) countTry(c infra.Choice) {
 func (t *task) exchange(ctx context.Context, y *try) {
 	q := t.query(y)
 	t.open++
-	late := func(reply Reply, err error) { t.deliver(ctx, result{y, reply, err}) }
 	go func() {
 		if t.it.patient == nil {
-			late(t.it.exchanger.Exchange(ctx, q))
+			y.Deliver(t.it.exchanger.Exchange(ctx, q))
 			return
 		}
 		// So it is known there who is waited for, and who need not be.
-		if reply, pending, err := t.it.patient.ExchangeFor(ctx, q, y.Timeout, late); !pending {
-			late(reply, err)
+		if reply, pending, err := t.it.patient.ExchangeFor(ctx, q, y.Timeout, y); !pending {
+			y.Deliver(reply, err)
 		}
 	}()
 }
 
 // exchangeHere runs a try in the task's own goroutine while there is nothing
 // else to wait for. Nearly every question ends so: the round trip then costs no
-// other goroutine and no timer.
+// other goroutine, no timer and no context of the resolution's own. Its deadline
+// counts as the end of the wait.
 func (t *task) exchangeHere(ctx context.Context, y *try) state {
 	t.stopTimer()
-	reply, pending, err := t.it.patient.ExchangeFor(ctx, t.query(y), y.Timeout, func(reply Reply, err error) {
-		t.deliver(ctx, result{y, reply, err})
-	})
-	switch {
-	case pending:
+	reply, pending, err := t.it.patient.ExchangeFor(t.life.under, t.query(y), t.life.left(y.Timeout), y)
+	if pending {
 		t.open++
-		return t.timedOut(ctx)
-	case err != nil && ctx.Err() != nil:
+	}
+	switch {
+	case (pending || err != nil) && ctx.Err() != nil:
 		return t.outOfTime()
+	case pending:
+		return t.timedOut(ctx)
 	}
 	return t.heard(result{y, reply, err})
 }
 
-// deliver hands the task what a goroutine brought, unless it has ended.
-func (t *task) deliver(ctx context.Context, r result) {
+// Context is what a try ends with that is not waited for alone any more.
+func (y *try) Context() context.Context { return &y.task.life }
+
+// Deliver hands the task what another goroutine brought, unless it has ended.
+func (y *try) Deliver(reply Reply, err error) {
 	select {
-	case t.results <- r:
-	case <-ctx.Done():
+	case y.task.results <- result{y, reply, err}:
+	case <-y.task.life.Done():
 	}
 }
 

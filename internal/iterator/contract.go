@@ -25,11 +25,20 @@ type Exchanger interface {
 }
 
 // PatientExchanger is an Exchanger that needs no goroutine of its own for what
-// is ordinary. ExchangeFor comes back after wait at the latest; if pending, the
-// exchange goes on until ctx ends, and its outcome is given to late elsewhere.
+// is ordinary. ExchangeFor comes back after wait at the latest, or when ctx ends; if
+// pending, the exchange goes on behind, and late is told.
 type PatientExchanger interface {
 	Exchanger
-	ExchangeFor(ctx context.Context, q Query, wait time.Duration, late func(Reply, error)) (r Reply, pending bool, err error)
+	ExchangeFor(ctx context.Context, q Query, wait time.Duration, late Late) (r Reply, pending bool, err error)
+}
+
+// Late is who hears of an exchange that goes on when nobody waits for it alone.
+type Late interface {
+	// Context is what such an exchange ends with. To ask for it costs something:
+	// nobody does before it goes on.
+	Context() context.Context
+	// Deliver is called once, with its outcome, and may block until Context ends.
+	Deliver(Reply, error)
 }
 
 // Query is one question to one server.
@@ -133,6 +142,7 @@ type Request struct {
 	Type   wire.Type
 	Depth  int // 0 for clients, +1 for every name server's address underneath
 	Budget *Budget
+	Until  clock.Mono // when it ends whatever has come, 0 for never
 	// Stale: there is a last good answer. Once all servers of the cut are suspect
 	// or unreachable nothing more is sent, and only late replies are waited for.
 	Stale bool

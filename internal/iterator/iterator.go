@@ -118,11 +118,9 @@ func New(o Options) *Iterator {
 }
 
 // Resolve works on one question until it has a useful answer, all servers
-// failed, the budget is used up or ctx ends. What it started has ended, or ends
+// failed, the budget is used up, or ctx or its time ends. What it started has ended, or ends
 // at once, when it returns; checks of silent servers end within a second.
 func (it *Iterator) Resolve(ctx context.Context, r Request) Result {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	return it.newTask(r).run(ctx)
 }
 

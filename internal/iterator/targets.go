@@ -333,8 +333,6 @@ func (it *Iterator) fromParent(cut dnsname.Name, parent *cache.Delegation) func(
 		if parent == nil || !name.Under(parent.Cut) {
 			return nil, false, errNoGlue
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
 		t := it.newTask(Request{Flight: from.Flight, Name: name, Type: typ, Depth: from.Depth + 1, Budget: from.Budget})
 		t.pinned, t.min.full = true, true
 		t.enter(place{cut: parent.Cut, deleg: parent})

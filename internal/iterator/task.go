@@ -53,6 +53,7 @@ type place struct {
 type task struct {
 	it     *Iterator
 	req    Request
+	life   lifetime
 	reader *cache.Reader // while it runs
 	result Result
 
@@ -122,8 +123,12 @@ func (it *Iterator) newTask(r Request) *task {
 // run resolves.
 func (t *task) run(ctx context.Context) Result { return t.runFrom(ctx, begin) }
 
-// runFrom is the state machine.
-func (t *task) runFrom(ctx context.Context, s state) Result {
+// runFrom is the state machine. What it started has ended, or ends at once, when
+// it returns.
+func (t *task) runFrom(under context.Context, s state) Result {
+	t.life.under, t.life.clock, t.life.until = under, t.it.clock, t.req.Until
+	ctx := &t.life
+	defer ctx.end()
 	t.reader = t.it.readers.Get().(*cache.Reader)
 	defer func() {
 		t.it.readers.Put(t.reader)

@@ -342,7 +342,7 @@ func (c *conn) one(w *worker, msg []byte, now clock.Mono) (answered int, why end
 // detach lets the question that w left waiting be resolved, in the place that
 // was reserved for it.
 func (c *conn) detach(w *worker) {
-	p := w.detach()
+	p := w.detach(new(pending))
 	p.sender = c
 	c.reserved = false
 	c.owed.Add(1)

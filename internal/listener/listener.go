@@ -35,12 +35,14 @@ type Listener struct {
 	late    counters
 	workers sync.Pool // *worker, lent to connections
 	scratch sync.Pool // *scratch, lent to late replies
+	spare   sync.Pool // *pending
 
 	ctx    context.Context // of resolutions; ends when Shutdown loses patience
 	cancel context.CancelFunc
-	stop   chan struct{} // closed when nothing new is taken
-	wg     sync.WaitGroup
-	crew   *resolver.Crew // answers datagrams that had to wait
+	stop   chan struct{}            // closed when nothing new is taken
+	wg     sync.WaitGroup           // of readers and connections
+	later  sync.WaitGroup           // of datagrams' questions that wait
+	crew   *resolver.Crew[*pending] // answers them
 	warned limiter
 
 	mu      sync.Mutex // guards what follows
@@ -72,14 +74,15 @@ func New(o Options) *Listener {
 		gate:  newGate(o.Limits.Waiting, o.Limits.WaitingPerClient),
 		conns: newConnTable(o.Limits.Connections, o.Limits.ConnectionsPerClient),
 		stop:  make(chan struct{}),
-		crew:  resolver.NewCrew(idleGoroutines),
 	}
+	l.crew = resolver.NewCrew(idleGoroutines, l.answerDatagram)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.workers.New = func() any {
 		w := l.newWorker(&l.late)
 		w.buf = make([]byte, 0, workerBuffer)
 		return w
 	}
+	l.spare.New = func() any { return new(pending) }
 	l.scratch.New = func() any { return &scratch{buf: make([]byte, maxUDPSize)} }
 	return l
 }
@@ -176,7 +179,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // Shutdown takes nothing new, answers what is in flight, and closes the
 // sockets. When ctx ends before, what is left goes unanswered and its error is
-// returned.
+// returned; questions of datagrams then end with the resolver, whose Close is the
+// next thing to do.
 func (l *Listener) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	if l.state != running {
@@ -202,6 +206,7 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		l.wg.Wait()
+		l.later.Wait()
 		close(done)
 	}()
 	var err error
@@ -215,7 +220,7 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	l.closeSockets()
 	l.mu.Unlock()
-	<-done
+	l.wg.Wait()
 	l.crew.Close()
 	return err
 }
@@ -244,11 +249,16 @@ func (l *Listener) pause(d time.Duration) bool {
 
 // answerLater resolves a datagram's question in another goroutine.
 func (l *Listener) answerLater(p *pending) {
-	l.wg.Add(1)
-	l.crew.Go(func() {
-		defer l.wg.Done()
-		l.answer(l.ctx, p)
-	})
+	l.later.Add(1)
+	l.crew.Go(p)
+}
+
+// answerDatagram is what that goroutine does. Nothing keeps p.
+func (l *Listener) answerDatagram(p *pending) {
+	defer l.later.Done()
+	l.answer(l.ctx, p)
+	*p = pending{}
+	l.spare.Put(p)
 }
 
 // answer resolves a question that passed the gate and has it sent. ctx ends

@@ -85,7 +85,7 @@ func (l *Listener) admit(w *worker) *pending {
 		w.counts.drop(reason, 1)
 		return nil
 	}
-	return w.detach()
+	return w.detach(l.spare.Get().(*pending))
 }
 
 func (s *packetReader) send(_ context.Context, p *pending, a *resolver.Answer) error {

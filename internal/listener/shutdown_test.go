@@ -90,6 +90,7 @@ func TestShutdownLosesPatience(t *testing.T) {
 		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "2 questions") || took != 3*time.Second {
 			t.Errorf("after %v: %v", took, err)
 		}
+		synctest.Wait()
 		if n := f.waiting.Load(); n != 0 {
 			t.Errorf("%d resolutions go on", n)
 		}

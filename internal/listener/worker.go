@@ -8,6 +8,7 @@ import (
 
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
 	"lastgood/internal/resolver"
 	"lastgood/internal/wire"
 )
@@ -70,7 +71,7 @@ func (w *worker) ask(dst []byte) ([]byte, action) {
 	w.query = resolver.Query{
 		Name: w.lower(), Type: r.question.Type,
 		RD: r.header.RD, CD: r.header.CD, AD: r.ad, DO: r.do,
-		Client: r.client, Arrival: r.arrival,
+		Client: r.client, Arrival: r.arrival, Stays: r.transport == event.UDP,
 	}
 	w.out.begin(w.policy, r, dst)
 	outcome, ok := w.resolver.Cached(&w.reader, &w.query, &w.out.b)
@@ -130,9 +131,9 @@ type sender interface {
 	send(ctx context.Context, p *pending, a *resolver.Answer) error
 }
 
-// detach copies the question that handle left waiting.
-func (w *worker) detach() *pending {
-	p := &pending{request: w.req, query: w.query, key: clientKey(w.req.client)}
+// detach copies the question that handle left waiting into p, which is zero.
+func (w *worker) detach(p *pending) *pending {
+	p.request, p.query, p.key = w.req, w.query, clientKey(w.req.client)
 	n := copy(p.qname[:], w.req.question.Name)
 	p.question.Name = p.qname[:n]
 	p.query.Name = dnsname.Name(strings.Clone(string(w.query.Name))) // not an alias any more

@@ -257,7 +257,9 @@ func (a *attempt) limit(now clock.Mono) {
 func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 	t, r := a.t, a.t.r
 	if a.flight == nil {
-		f, fresh, err := r.board(ctx, t.key(), a.job())
+		j := a.job()
+		j.here = until == 0 && t.q.Stays && t.job.from == 0
+		f, fresh, err := r.board(ctx, t.key(), j)
 		if err != nil {
 			a.unflown(err)
 			return Hop{}, false
@@ -268,6 +270,10 @@ func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 		until = min(until, now.Add(min(max(a.Timeout/4, lookLeast), lookMost)))
 	}
 	t.past.awaited, t.past.waitedSince = true, t.past.hops > 0
+	if a.fresh && a.flight.here {
+		r.run(a.flight)
+		return a.landed(&a.flight.result)
+	}
 	switch err := r.await(ctx, a.flight, t.job, until); {
 	case err == errWaited:
 		a.trouble(r.clock.Now())

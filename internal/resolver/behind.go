@@ -26,7 +26,7 @@ func (r *Resolver) launch(key flightKey, j job) bool {
 	if !fresh {
 		return false
 	}
-	r.crew.Go(func() { r.run(f) })
+	r.start(f)
 	return true
 }
 

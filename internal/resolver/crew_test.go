@@ -6,10 +6,12 @@ import (
 	"testing/synctest"
 )
 
+func call(f func()) { f() }
+
 // Whoever asks gets a goroutine at once, though all others wait for it.
 func TestNoneOfACrewWaitsForAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := NewCrew(2)
+		c := NewCrew(2, call)
 		defer c.Close()
 		gate := make(chan struct{})
 		var wg sync.WaitGroup
@@ -26,7 +28,7 @@ func TestNoneOfACrewWaitsForAnother(t *testing.T) {
 // Goroutines are used again, and no more are kept than allowed.
 func TestIdleGoroutinesAreUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := NewCrew(3)
+		c := NewCrew(3, call)
 		for range 5 {
 			c.Go(func() {})
 			synctest.Wait()

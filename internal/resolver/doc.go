@@ -25,7 +25,8 @@
 //     every (name, type), so ten thousand clients who want the same name board
 //     the same one. It has its own deadline: clients come and go, with a stale
 //     answer too, the flight goes on, and what it finds is cached even if nobody
-//     waits any more.
+//     waits any more. Its goroutine is that of the client who wanted it first, if
+//     he is sure to wait until its end ([Query].Stays, and nothing stale to give).
 //  6. The flight asks the iterator, which walks down the delegations. When it
 //     needs a name server's address it comes back through
 //     [Resolver.Addresses]: that is a flight as well, and the first one waits

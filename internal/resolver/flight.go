@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"errors"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -36,6 +35,7 @@ type flight struct {
 	started clock.Mono
 	alone   bool  // nobody waited when it began: it refreshes what there is
 	early   bool  // and what there is is fresh still
+	here    bool  // who wanted it first runs it, in a goroutine of its own
 	ramp    *ramp // the slow start that it is counted in, nil for none
 	link    int   // how many flights for links of chains of trust wait for it, at least
 	work    *dnssec.Budget
@@ -44,12 +44,12 @@ type flight struct {
 
 	// Guarded by flights.mu.
 	waiters int
-	waits   map[*flight]int // flights that this one waits for: an edge of the wait graph each
+	waits   map[*flight]int // flights that this one waits for: an edge of the wait graph each; nil at first
+	done    chan struct{}   // closed at the end; made when somebody is to wait, and not changed after that
 	recheck bool            // others landed since its client looked: the answer may be there
 	cramped bool            // a wait was refused: it would have closed a circle, or gone too deep
 
 	// Written before done is closed, read after.
-	done   chan struct{}
 	result iterator.Result
 	// verdict is the validator's of it; bogus is what may not be believed.
 	verdict validator.Verdict
@@ -87,6 +87,7 @@ type job struct {
 	link   int            // how many links of a chain of trust it is away from the question
 	raw    bool           // what is found needs no validation
 	behind bool           // see flight
+	here   bool           // whoever wants it stays until it ends, and runs it
 	above  referrals      // likewise
 	depth  int
 	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
@@ -123,7 +124,13 @@ func (fs *flights) board(key flightKey, j job, now clock.Mono) (f *flight, fresh
 		fs.joined++
 	}
 	f.waiters++
+	if f.done == nil && !(fresh && f.here) {
+		f.done = make(chan struct{})
+	}
 	if from != nil {
+		if from.waits == nil {
+			from.waits = map[*flight]int{}
+		}
 		from.waits[f]++
 	}
 	return f, fresh, nil
@@ -148,8 +155,8 @@ func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) 
 	}
 	fs.next++
 	f := &flight{
-		key: key, parent: j.from, started: now, done: make(chan struct{}), waits: map[*flight]int{},
-		alone: j.alone, early: j.early, ramp: j.ramp, link: j.link, work: j.work, behind: j.behind, above: j.above, recheck: !j.early && fs.landed.Load() != j.seen,
+		key: key, parent: j.from, started: now,
+		alone: j.alone, early: j.early, here: j.here, ramp: j.ramp, link: j.link, work: j.work, behind: j.behind, above: j.above, recheck: !j.early && fs.landed.Load() != j.seen,
 		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
 	}
 	fs.open[key], fs.byID[f.req.Flight] = f, f
@@ -201,6 +208,9 @@ func (r *Resolver) workOf(id event.FlightID) *dnssec.Budget {
 
 // leave takes the wait of j for f out of the graph.
 func (fs *flights) leave(f *flight, j job) {
+	if j.from == 0 {
+		return // clients are not in it
+	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if from := fs.byID[j.from]; from != nil {
@@ -227,14 +237,17 @@ func (fs *flights) isCramped(f *flight) bool {
 	return f.cramped
 }
 
-// land takes a finished flight, whose outcome is stored, off the table; nobody
-// joins it any more.
+// land takes a finished flight, whose outcome is stored, off the table, and lets
+// those go on who wait for it; nobody joins it any more.
 func (fs *flights) land(f *flight) (waiters int) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.landed.Add(1)
 	delete(fs.open, f.key)
 	delete(fs.byID, f.req.Flight)
+	if f.done != nil {
+		close(f.done)
+	}
 	return f.waiters
 }
 
@@ -254,7 +267,8 @@ func reaches(from, to *flight, seen map[*flight]bool) bool {
 }
 
 // board takes a place in the flight for a question on behalf of j: in the one
-// under way, or in one that begins with it (fresh). Who got one must leave it.
+// under way, or in one that begins with it (fresh). Who got one must leave it, and
+// one that is fresh and to be flown here must run it.
 func (r *Resolver) board(ctx context.Context, key flightKey, j job) (f *flight, fresh bool, err error) {
 	if ctx.Err() != nil { // whoever wanted it is gone: a flight would be work for nobody
 		return nil, false, context.Cause(ctx)
@@ -263,12 +277,17 @@ func (r *Resolver) board(ctx context.Context, key flightKey, j job) (f *flight, 
 	if j.until != 0 && j.until <= now {
 		return nil, false, errDeadline
 	}
+	// The flight must be over when the client's time is.
+	j.here = j.here && j.until >= now.Add(r.deadline)
 	f, fresh, err = r.flights.board(key, j, now)
-	if fresh {
-		r.crew.Go(func() { r.run(f) })
+	if fresh && !j.here {
+		r.start(f)
 	}
 	return f, fresh, err
 }
+
+// start flies a flight in a goroutine of its own.
+func (r *Resolver) start(f *flight) { r.crew.Go(func() { r.run(f) }) }
 
 // await waits for a flight's end: no longer than the client of j does, and with
 // errWaited until a moment at most, 0 for none.
@@ -295,30 +314,29 @@ func (r *Resolver) await(ctx context.Context, f *flight, j job, until clock.Mono
 	}
 }
 
-// run is a flight's goroutine: it ends at the latest at the flight's deadline.
+// run flies a flight, in a goroutine of its own or in that of the client who
+// wanted it first: it ends at the latest at the flight's deadline.
 func (r *Resolver) run(f *flight) {
 	defer r.flights.running.Done()
-	ctx, cancel := context.WithTimeout(r.base, r.deadline)
-	defer cancel()
+	f.req.Until = f.started.Add(r.deadline)
 	q := event.Question{Name: f.key.name, Type: f.key.typ}
 	r.events.Emit(event.FlightStarted{At: f.started, Flight: f.req.Flight, Parent: f.parent, Question: q})
 	before := f.req.Budget.Spent()
 	known := f.recheck && r.already(f)
 	if !known {
-		r.fly(ctx, f)
-		if f.result.Failure != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			r.budget(job{from: f.req.Flight}, "resolution-deadline")
-		}
+		r.fly(f)
 	}
 	now := r.clock.Now()
+	if f.result.Failure != nil && !known && now >= f.req.Until {
+		r.budget(job{from: f.req.Flight}, "resolution-deadline")
+	}
 	rcode := r.keep(now, &f.result, known)
 	r.storeBogus(now, f)
 	if !known {
-		r.remember(now, f, r.flights.isCramped(f))
+		r.remember(now, f)
 		r.learn(now, f)
 	}
 	waiters := r.flights.land(f)
-	close(f.done)
 	r.events.Emit(event.FlightEnded{
 		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
 		Queries: f.req.Budget.Spent() - before, Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
@@ -455,12 +473,12 @@ func (r *Resolver) disprove(now clock.Mono, e *cache.Entry) {
 // for the zone, and all its names are to be back when the zone is. What ended for
 // a lack of our own says nothing of anybody. While what was to be prefetched is
 // fresh nobody has missed anything: it is asked for when it has expired.
-func (r *Resolver) remember(now clock.Mono, f *flight, cramped bool) {
+func (r *Resolver) remember(now clock.Mono, f *flight) {
 	q := cache.Question{Name: f.key.name, Type: f.key.typ}
 	switch {
 	case f.result.Failure == nil:
 		r.cache.Recovered(q)
-	case (cramped || f.result.Budget || f.result.Hindered) && f.req.Depth > 0, r.base.Err() != nil:
+	case f.req.Depth > 0 && (f.result.Budget || f.result.Hindered || r.flights.isCramped(f)), r.base.Err() != nil:
 	case r.outOfDate(f): // a negative trust anchor came since
 	case f.result.Silent, f.result.Ours, f.early && r.fresh(f.key, now):
 		r.failures.count(f.result.Failure.Code)

@@ -22,9 +22,9 @@ const otherServers = 2
 // fly resolves for a flight, and has the outcome judged. Other servers are asked
 // after one whose answer is bogus: some replica of the zone may be out of date, or
 // somebody on the way to it at work.
-func (r *Resolver) fly(ctx context.Context, f *flight) {
+func (r *Resolver) fly(f *flight) {
 	for tries := 0; ; tries++ {
-		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(ctx, f.req) })
+		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(r.base, f.req) })
 		if len(f.bogus) > 0 && !useful(&res) {
 			break // nobody else is left to ask: what was found before counts
 		}
@@ -38,7 +38,7 @@ func (r *Resolver) fly(ctx context.Context, f *flight) {
 		}
 		bogus := false
 		f.result = r.guarded(func() iterator.Result {
-			bogus = r.judge(ctx, f)
+			bogus = r.judgeInTime(f)
 			return f.result
 		})
 		if !bogus || !r.elsewhere(f, res.From, tries) {
@@ -46,6 +46,13 @@ func (r *Resolver) fly(ctx context.Context, f *flight) {
 		}
 	}
 	r.judged(f)
+}
+
+// judgeInTime judges until the flight's deadline.
+func (r *Resolver) judgeInTime(f *flight) (bogus bool) {
+	ctx, cancel := context.WithTimeout(r.base, f.req.Until.Sub(r.clock.Now()))
+	defer cancel()
+	return r.judge(ctx, f)
 }
 
 // elsewhere tells whether to ask once more after a bogus answer, and whom not.

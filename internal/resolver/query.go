@@ -19,6 +19,11 @@ type Query struct {
 	DO      bool // the client wants signatures
 	Client  netip.Addr
 	Arrival clock.Mono
+
+	// Stays: whoever asked cannot go away before the question's time is over, as over
+	// UDP. Resolve may then come back later than its context ends, when the flight that
+	// it runs for the client does.
+	Stays bool
 }
 
 // Outcome says what the header of a reply must tell about its sections.

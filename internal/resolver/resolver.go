@@ -22,7 +22,7 @@ import (
 )
 
 // Iterator resolves one hop by asking authorities or forwarders. It must come
-// back when ctx ends.
+// back when ctx ends, or the request's time.
 type Iterator interface {
 	Resolve(ctx context.Context, r iterator.Request) iterator.Result
 	// Trouble tells whether the servers of a cut are known not to answer, or to fail.
@@ -167,7 +167,7 @@ type Resolver struct {
 	readers sync.Pool // of *cache.Reader
 
 	flights *flights
-	crew    *Crew           // of the flights' goroutines
+	crew    *Crew[func()]   // of the flights' goroutines
 	base    context.Context // of all flights
 	cancel  context.CancelCauseFunc
 
@@ -180,7 +180,7 @@ func New(o Options) *Resolver {
 	r := &Resolver{
 		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
-		validator: o.Validator, work: o.Work, minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights), crew: NewCrew(idleGoroutines),
+		validator: o.Validator, work: o.Work, minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights),
 		health: o.Health, stale: o.Stale, neverStale: o.NeverStale, errorText: o.ErrorText, wake: make(chan struct{}, 1),
 	}
 	if o.Validator != nil {
@@ -199,6 +199,7 @@ func New(o Options) *Resolver {
 	}
 	r.readers.New = func() any { return new(cache.Reader) }
 	r.base, r.cancel = context.WithCancelCause(context.Background())
+	r.crew = NewCrew(idleGoroutines, func(f func()) { f() })
 	r.iterator = o.NewIterator(r)
 	return r
 }

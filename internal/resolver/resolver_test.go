@@ -28,6 +28,7 @@ import (
 // scripted is an iterator that a test wrote, and what is known of its servers.
 type scripted struct {
 	asked  atomic.Int32
+	clock  *clock.Clock
 	script func(ctx context.Context, r iterator.Request) iterator.Result
 
 	mu      sync.Mutex
@@ -48,6 +49,11 @@ type scripted struct {
 
 func (s *scripted) Resolve(ctx context.Context, r iterator.Request) iterator.Result {
 	s.asked.Add(1)
+	if r.Until != 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Until.Sub(s.clock.Now()))
+		defer cancel()
+	}
 	return s.script(ctx, r)
 }
 
@@ -142,8 +148,8 @@ type script = func(context.Context, iterator.Request) iterator.Result
 
 func newTest(t *testing.T, change func(*Options), s script) (*Resolver, *scripted) {
 	t.Helper()
-	it := &scripted{script: s, learned: 500 * time.Millisecond}
 	clk := clock.New()
+	it := &scripted{clock: clk, script: s, learned: 500 * time.Millisecond}
 	o := Options{
 		Cache: cache.New(cache.Options{Size: 4 << 20, MaxTTL: 7 * 24 * time.Hour, MaxNegativeTTL: time.Hour,
 			FailureMin: time.Second, FailureMax: 5 * time.Minute, Seed: 1}),
@@ -187,7 +193,7 @@ func denial(k cache.Kind, owner string, t wire.Type, ttl uint32) cache.Entry {
 }
 
 func (r *Resolver) ask(owner string, t wire.Type) *Answer {
-	return r.Resolve(context.Background(), Query{Name: name(owner), Type: t, RD: true, Arrival: r.clock.Now()})
+	return r.Resolve(context.Background(), Query{Name: name(owner), Type: t, RD: true, Stays: true, Arrival: r.clock.Now()})
 }
 
 // shape is a chain as text.

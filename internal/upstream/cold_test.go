@@ -83,8 +83,8 @@ func cold(t testing.TB, n int) (resolve func(), done func()) {
 
 // maxColdAllocs is what a cold question may allocate from the iterator down, in
 // pieces of memory: what it brought (the reply, its record, an entry), the
-// resolution, the exchange, two events and a context.
-const maxColdAllocs = 21
+// resolution, the exchange and an event.
+const maxColdAllocs = 18
 
 func TestColdAllocations(t *testing.T) {
 	resolve, done := cold(t, 3000)

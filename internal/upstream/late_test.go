@@ -16,7 +16,7 @@ func (e *env) giveUp(ctx context.Context, server netip.AddrPort) chan outcome {
 	e.Helper()
 	ended := make(chan outcome, 1)
 	q := iterator.Query{Server: server, Name: asked, Type: wire.TypeA}
-	_, pending, err := e.u.ExchangeFor(ctx, q, time.Millisecond, func(r iterator.Reply, err error) { ended <- outcome{r, err} })
+	_, pending, err := e.u.ExchangeFor(ctx, q, time.Millisecond, told{ctx, ended})
 	if !pending || err != nil {
 		e.Fatalf("pending %v, %v", pending, err)
 	}

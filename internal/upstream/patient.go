@@ -41,9 +41,9 @@ func (x *exchange) finish(r iterator.Reply, err *Error) (iterator.Reply, error) 
 
 // ExchangeFor is Exchange for those who wait only so long, which must be more
 // than nothing: after that, pending is true, the exchange goes on in a goroutine
-// until ctx ends, and late is told its outcome there. An ordinary exchange over
-// UDP needs no goroutine but the caller's.
-func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.Duration, late func(iterator.Reply, error)) (r iterator.Reply, pending bool, err error) {
+// until late's context ends, and late is told its outcome there. An ordinary
+// exchange over UDP needs no goroutine but the caller's.
+func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.Duration, late iterator.Late) (r iterator.Reply, pending bool, err error) {
 	x, err := u.begin(q)
 	if err != nil {
 		return r, false, err
@@ -55,16 +55,16 @@ func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.
 		r, err = x.finish(r, failure)
 		return r, false, err
 	case x.open:
-		ctx, l := u.late(ctx, q.Server)
+		ctx, l := u.late(late.Context(), q.Server)
 		u.turnedAway(l)
 		go func() {
 			r, err := x.resume(ctx)
 			u.heardOut(l)
-			late(r, err)
+			late.Deliver(r, err)
 		}()
 		return r, true, nil
 	}
-	return x.behind(ctx, late)
+	return x.behind(late)
 }
 
 // resume goes on where the exchange was suspended, to its end.
@@ -81,7 +81,7 @@ func (x *exchange) resume(ctx context.Context) (iterator.Reply, error) {
 }
 
 // behind resumes in a goroutine and waits for the rest of the time.
-func (x *exchange) behind(ctx context.Context, late func(iterator.Reply, error)) (iterator.Reply, bool, error) {
+func (x *exchange) behind(late iterator.Late) (iterator.Reply, bool, error) {
 	type end struct {
 		reply iterator.Reply
 		err   error
@@ -90,7 +90,7 @@ func (x *exchange) behind(ctx context.Context, late func(iterator.Reply, error))
 	defer left.Stop()
 	ended := make(chan end, 1)
 	u := x.u
-	ctx, l := u.late(ctx, x.q.Server)
+	ctx, l := u.late(late.Context(), x.q.Server)
 	var parted atomic.Bool // whoever sets it first leaves the other the rest
 	go func() {
 		r, err := x.resume(ctx)
@@ -99,7 +99,7 @@ func (x *exchange) behind(ctx context.Context, late func(iterator.Reply, error))
 			ended <- end{r, err}
 			return
 		}
-		late(r, err)
+		late.Deliver(r, err)
 	}()
 	select {
 	case e := <-ended:

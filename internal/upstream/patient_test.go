@@ -18,11 +18,20 @@ type outcome struct {
 	err   error
 }
 
+// told tells a test what late was told.
+type told struct {
+	ctx     context.Context
+	outcome chan outcome
+}
+
+func (l told) Context() context.Context            { return l.ctx }
+func (l told) Deliver(r iterator.Reply, err error) { l.outcome <- outcome{r, err} }
+
 // askFor exchanges one question with patience, until ctx ends.
 func (e *env) askFor(ctx context.Context, wait time.Duration) (iterator.Reply, bool, chan outcome, error) {
 	late := make(chan outcome, 2)
 	q := iterator.Query{Server: serverAddr, Name: asked, Type: wire.TypeA, Budget: iterator.NewBudget(50, 1<<20)}
-	r, pending, err := e.u.ExchangeFor(ctx, q, wait, func(r iterator.Reply, err error) { late <- outcome{r, err} })
+	r, pending, err := e.u.ExchangeFor(ctx, q, wait, told{ctx, late})
 	return r, pending, late, err
 }
 

@@ -146,7 +146,7 @@ func (a *App) ControlAddr() string {
 
 // Bounds of what the app opens beside its clients' connections.
 const (
-	upstreamSockets = 4096 // sockets to name servers
+	upstreamSockets = 8192 // sockets to name servers, those kept for further questions included
 	otherFiles      = 100  // listening sockets, the poller, files that are read or written
 )
 

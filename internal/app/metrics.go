@@ -196,6 +196,7 @@ func (g gatherer) transport(s upstream.Stats) {
 	}
 	g.count("lastgood_upstream_shed_total", "Exchanges given up by those who waited, ended early for their sockets.", s.Shed)
 	g.gauge("lastgood_upstream_sockets", "Sockets to name servers open.", float64(s.Sockets))
+	g.gauge("lastgood_upstream_sockets_kept", "Sockets to name servers that wait for a question.", float64(s.Kept))
 }
 
 func (g gatherer) overTLS(s upstream.Stats) {

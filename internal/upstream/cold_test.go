@@ -29,9 +29,12 @@ type mirror struct {
 	n     int
 }
 
-func (m *mirror) dialDatagrams(netip.AddrPort) (datagrams, error) { return m, nil }
-func (m *mirror) close()                                          {}
-func (m *mirror) Close() error                                    { return nil }
+func (m *mirror) dialDatagrams(clock.Mono, netip.AddrPort) (datagrams, error) { return m, nil }
+func (m *mirror) keep(datagrams) bool                                         { return true }
+func (m *mirror) shed() bool                                                  { return false }
+func (m *mirror) keeps() int                                                  { return 0 }
+func (m *mirror) close()                                                      {}
+func (m *mirror) Close() error                                                { return nil }
 
 func (m *mirror) Write(b []byte) (int, error) {
 	v, err := wire.Read(b)

@@ -7,15 +7,23 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lastgood/internal/clock"
 )
 
-// datagram is a connected UDP socket made of bare system calls: what package
-// net does beyond them for every socket (its addresses read back, broadcasts
-// allowed, its own place in the runtime's poller, deadlines, a finalizer) costs
-// a cold question more than sending and receiving do. It belongs to one
-// goroutine, and to nobody after Close: the poller uses it again.
+// datagram is a UDP socket made of bare system calls: what package net does
+// beyond them for every socket (its addresses read back, broadcasts allowed, its
+// own place in the runtime's poller, deadlines, a finalizer) costs a cold
+// question more than sending and receiving do. It is a question's from lending
+// or dialling it until Close or keeping it, one goroutine's at a time; between
+// keeping and lending it is its place's (see kernel), and nobody's after Close:
+// the poller uses the memory again.
+//
+// Sending and receiving never block and are raw system calls: the scheduler
+// need not know of them.
 type datagram struct {
 	p     *poller
 	slot  int32
@@ -24,20 +32,31 @@ type datagram struct {
 	ready chan struct{} // of one: the poller saw an event
 	timer *time.Timer   // of ReadUntil, stopped outside it
 
+	peer      sockaddr   // the server it is connected to
+	from      sockaddr   // of what was read
+	connected clock.Mono // when it was
+	opened    clock.Mono
+	life      time.Duration // after which it takes no more questions
+	uses      int           // questions it had
+	place     uint16        // where it is kept, if it is
+	bound     bool          // to a port of our choice, which it has for life
+
 	use int32 // counts the sockets that were this one; guarded by the poller's lock
 }
 
 // dialDatagram opens a socket to a server on a local port that draw gives, or,
 // after bindTries that were taken, on one of the kernel's choice.
 func (p *poller) dialDatagram(to netip.AddrPort, draw func() uint16) (*datagram, error) {
-	family, address := sockaddr(to)
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	peer := sockaddrOf(to)
+	family := peer.raw.Family
+	fd, err := unix.Socket(int(family), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	setUDPOptions(family == unix.AF_INET6, fd)
-	if err = bindRandomly(fd, family, draw); err == nil {
-		err = os.NewSyscallError("connect", unix.Connect(fd, address))
+	bound, err := bindRandomly(fd, family, draw)
+	if err == nil {
+		err = peer.connect(fd)
 	}
 	var d *datagram
 	if err == nil {
@@ -47,69 +66,89 @@ func (p *poller) dialDatagram(to netip.AddrPort, draw func() uint16) (*datagram,
 		unix.Close(fd)
 		return nil, err
 	}
+	d.peer, d.bound, d.uses = peer, bound, 0
 	return d, nil
 }
 
 // bindRandomly leaves the port to the kernel, at connecting, when those drawn
 // are taken.
-func bindRandomly(fd, family int, draw func() uint16) error {
+func bindRandomly(fd int, family uint16, draw func() uint16) (bound bool, _ error) {
 	for range bindTries {
-		var err error
-		if family == unix.AF_INET {
-			err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(draw())})
-		} else {
-			err = unix.Bind(fd, &unix.SockaddrInet6{Port: int(draw())})
+		a := anywhere(family, draw())
+		err := a.bind(fd)
+		if err == nil {
+			return true, nil
 		}
 		if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EACCES) {
-			return os.NewSyscallError("bind", err)
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
-func sockaddr(to netip.AddrPort) (family int, sa unix.Sockaddr) {
-	a := to.Addr().Unmap()
-	if a.Is4() {
-		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: a.As4()}
+// connect gives a socket to another server, or to the same by today's route:
+// the source address is chosen when it is connected. What ICMP said of the last
+// server is not held against the next.
+func (d *datagram) connect(peer *sockaddr) error {
+	none := nobody()
+	if err := none.connect(d.fd); err != nil {
+		return err
 	}
-	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: a.As16()}
+	if _, err := unix.GetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	d.peer = *peer
+	return d.peer.connect(d.fd)
 }
 
 // Write sends one datagram. A full send buffer is as if the network had lost it.
 func (d *datagram) Write(b []byte) (int, error) {
 	for {
-		n, err := unix.Write(d.fd, b)
-		switch err {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(d.fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
 		case unix.EINTR:
 		case unix.EAGAIN:
 			return len(b), nil
 		default:
-			return n, os.NewSyscallError("send", err)
+			return 0, os.NewSyscallError("send", errno)
 		}
 	}
 }
 
-// ReadUntil reads one datagram; see datagrams.
+// ReadUntil reads one datagram; see datagrams. What did not come from the
+// server, having been in the buffer since before it was connected, is passed
+// over: strangers cannot add to that.
 func (d *datagram) ReadUntil(ctx context.Context, b []byte, wait time.Duration) (int, error) {
 	for {
 		if d.hot {
-			n, err := unix.Read(d.fd, b)
-			switch err {
-			case nil:
+			n, errno := d.read(b)
+			switch {
+			case errno == 0 && d.from.same(&d.peer):
 				return n, nil
-			case unix.EINTR:
+			case errno == 0, errno == unix.EINTR:
 				continue
-			case unix.EAGAIN:
-				d.hot = false
-			default:
-				return 0, os.NewSyscallError("recv", err)
+			case errno != unix.EAGAIN:
+				return 0, os.NewSyscallError("recv", errno)
 			}
+			d.hot = false
 		}
 		if !d.await(ctx, wait) {
 			return 0, os.ErrDeadlineExceeded
 		}
 		d.hot = true
 	}
+}
+
+// read takes one datagram out of the buffer, and from where it came.
+func (d *datagram) read(b []byte) (int, syscall.Errno) {
+	d.from.len = uint32(unsafe.Sizeof(d.from.raw))
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(d.fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT,
+		uintptr(unsafe.Pointer(&d.from.raw)), uintptr(unsafe.Pointer(&d.from.len)))
+	return int(n), errno
 }
 
 // await waits for an event of the socket, false when ctx ends or the time is up
@@ -132,6 +171,16 @@ func (d *datagram) await(ctx context.Context, wait time.Duration) bool {
 	case <-up:
 	}
 	return false
+}
+
+// heard tells whether something came to a socket that nobody listened to.
+func (d *datagram) heard() bool {
+	select {
+	case <-d.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // LocalPort is the port that the socket is bound to.

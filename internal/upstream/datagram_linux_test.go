@@ -15,7 +15,7 @@ import (
 
 func dialReal(t *testing.T, u *Upstream, to netip.AddrPort) *datagram {
 	t.Helper()
-	c, err := u.dialDatagrams(t.Context(), to)
+	c, err := u.dialDatagrams(t.Context(), u.opt.Clock.Now(), to)
 	if err != nil {
 		t.Skipf("no loopback: %v", err)
 	}
@@ -149,7 +149,7 @@ func TestKernelIsClosed(t *testing.T) {
 		t.Errorf("read: %v", err)
 	}
 	d.Close()
-	if _, err := u.dialDatagrams(t.Context(), to); err == nil {
+	if _, err := u.dialDatagrams(t.Context(), u.opt.Clock.Now(), to); err == nil {
 		t.Error("a socket after Close")
 	}
 }

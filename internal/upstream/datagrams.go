@@ -5,10 +5,13 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"lastgood/internal/clock"
 )
 
 // datagrams is a connected UDP socket with a local port of its own: it hears
-// only its server, and fails with what ICMP said. It belongs to one goroutine.
+// only its server, and fails with what ICMP said. It has one question at a time
+// and belongs to one goroutine.
 type datagrams interface {
 	Write(b []byte) (int, error)
 	// ReadUntil reads one datagram, at most the first len(b) octets of it. It
@@ -19,19 +22,33 @@ type datagrams interface {
 }
 
 // datagramDialer is what a Network may be that has sockets cheaper than those
-// of package net.
+// of package net, and keeps them. Kept ones count among the open ones.
 type datagramDialer interface {
-	dialDatagrams(to netip.AddrPort) (datagrams, error)
+	// dialDatagrams gives a socket that is connected to a server: one that was
+	// kept, if chance points to one, or a new one. A server's address has no zone.
+	dialDatagrams(now clock.Mono, to netip.AddrPort) (datagrams, error)
+	// keep takes back a socket that no question is on any longer; false: it is
+	// for the caller to close.
+	keep(datagrams) bool
+	// shed closes one of those kept and tells whether there was one.
+	shed() bool
+	// keeps tells how many are kept.
+	keeps() int
+	// close closes those kept, and keeps none any more.
 	close()
 }
 
-// dialDatagrams opens a UDP socket to a server.
-func (u *Upstream) dialDatagrams(ctx context.Context, to netip.AddrPort) (datagrams, error) {
-	if d, ok := u.opt.Network.(datagramDialer); ok && to.Addr().Zone() == "" {
-		return d.dialDatagrams(to)
+// dialDatagrams gives a UDP socket to a server, within the bound of sockets.
+func (u *Upstream) dialDatagrams(ctx context.Context, now clock.Mono, to netip.AddrPort) (datagrams, error) {
+	if u.dialer != nil && to.Addr().Zone() == "" {
+		return u.dialer.dialDatagrams(now, to)
+	}
+	if !u.acquire() {
+		return nil, errSockets
 	}
 	c, err := u.opt.Network.DialUDP(ctx, to)
 	if err != nil {
+		u.release()
 		return nil, err
 	}
 	return conn{c, u}, nil

@@ -2,4 +2,9 @@
 
 package upstream
 
-func newKernel(random func([]byte)) Network { return System{Random: random} }
+import "lastgood/internal/clock"
+
+// newKernel is package net's way, a socket a question: elsewhere nothing is kept.
+func newKernel(random func([]byte), _ *clock.Clock, _ func() bool, _ func()) Network {
+	return System{Random: random}
+}

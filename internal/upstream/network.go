@@ -17,20 +17,37 @@ type Network interface {
 	DialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 }
 
-// What a forger off the path has to guess (RFC 5452 §9.2): the port of one
-// question, drawn anew for each from portCount, and its id of 65,536, which is 1
-// in 3.2 thousand million; times two for each letter of the name, where its case
-// is kept, and for each further server address that may have been asked. Sockets
-// are connected: what misses the port or comes from elsewhere is not even heard.
-// Of what hits the port SpoofNearMiss tries count at most, so that not even who
-// knows the port has more than 10 in 65,536 a question. Sockets are therefore not
-// kept for another question: whoever found a port out would know the next one's.
+// What a forger off the path has to guess (RFC 5452 §9.2) is the port of one
+// question and its id of 65,536. A port is drawn from portCount, and a question's
+// socket by drawing one of the places, independently of who is asked, for what
+// and for whom. Two cases:
+//
+//   - Who knows no port has 1 chance in portCount · 65,536 a try, which is 1 in
+//     3.2 thousand million (2^31.6): every socket's port is drawn alike, and
+//     being kept tells him nothing. A socket is connected while there is a
+//     question on it, and afterwards until the next: what comes from elsewhere is
+//     not heard, and a closed port answers it no different. What he learns from
+//     ICMP is what he would learn of a socket for one question (and sockets that
+//     belong to nobody are closed within a minute or 500 questions).
+//   - Who knows the ports of all sockets that are kept, say because questions
+//     also go to servers of his own, still has to guess which of them the next
+//     question takes: 1 chance in places, whatever the number of sockets there
+//     are in them, for what draws an empty place (or one whose socket has a
+//     question on it already) takes a port that is new. That leaves places ·
+//     65,536 = 2^28.
+//
+// Either way a port that he hits takes SpoofNearMiss tries at most before the
+// question goes to TCP, and is not used again after one. The letters' case, where
+// it is kept, comes on top (a factor of two each) and is not counted, nor is the
+// choice of the server's address.
 const (
 	// Local ports are chosen from here up: below are those that services are
 	// commonly started on later.
 	firstPort = 16384
 	portCount = 1<<16 - firstPort
 	bindTries = 5 // then the kernel chooses
+
+	places = 1 << 12 // of sockets that are kept, IPv4 and IPv6 each
 )
 
 // System is the kernel's network. UDP sockets get a local port by Random, and

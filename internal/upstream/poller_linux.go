@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +13,7 @@ import (
 // pollBatch is how many sockets that became readable one system call tells of.
 const pollBatch = 128
 
-// poller tells sockets of their own that there is something to read: an epoll
+// poller tells sockets of bare system calls that there is something to read: an epoll
 // instance of which the runtime's poller watches only the one descriptor. One
 // goroutine, from the first socket to close, wakes those who wait.
 type poller struct {
@@ -96,11 +97,12 @@ func (p *poller) run(raw syscall.RawConn) {
 	events := make([]unix.EpollEvent, pollBatch)
 	_ = raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := unix.EpollWait(int(fd), events, 0)
-			switch {
-			case err == unix.EINTR:
+			n, errno := happened(fd, events)
+			switch errno {
+			case 0:
+			case unix.EINTR:
 				continue
-			case err != nil:
+			default:
 				return true
 			}
 			p.wake(events[:n])
@@ -109,6 +111,13 @@ func (p *poller) run(raw syscall.RawConn) {
 			}
 		}
 	})
+}
+
+// happened is epoll_wait without waiting: a raw system call.
+func happened(epoll uintptr, events []unix.EpollEvent) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll,
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	return int(n), errno
 }
 
 // wake tells the sockets that events are about.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"lastgood/internal/clock"
 )
 
 // Closing ends though the poller is about to wake somebody: nobody waits for it
@@ -12,8 +14,8 @@ func TestPollerCloses(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		for range 50 {
-			k := newKernel(new(entropy).Read)
-			d, err := k.dialDatagrams(netip.MustParseAddrPort("127.0.0.1:9"))
+			k := newKernel(new(entropy).Read, clock.New(), func() bool { return true }, func() {})
+			d, err := k.dialDatagrams(1, netip.MustParseAddrPort("127.0.0.1:9"))
 			if err != nil {
 				ended <- err
 				return

@@ -76,7 +76,8 @@ type Stats struct {
 	LocalErrors   uint64           // not sent, our system being out of something
 	Failed        [outcomes]uint64 // exchanges that ended without a reply, by outcome
 
-	Sockets   int // open now, idle connections and late ones included
+	Sockets   int // open now, kept ones, idle connections and late ones included
+	Kept      int // of those, over UDP and waiting for a question
 	Lingering int // of those, waiting for late replies
 	Idle      int // of those, connections kept for the next question
 	TLS       int // of those, over TLS, idle or not
@@ -101,6 +102,9 @@ func (u *Upstream) Stats() Stats {
 		TLSFailed: c.tlsFailed.Load(), TLSFull: c.tlsFull.Load(),
 	}
 	s.TLS, s.Waiting = u.tls.stats()
+	if u.dialer != nil {
+		s.Kept = u.dialer.keeps()
+	}
 	for k := range s.Failed {
 		s.Failed[k] = c.failed[k].Load()
 	}

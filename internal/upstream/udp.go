@@ -14,21 +14,21 @@ import (
 // bitTC is the TC bit in the header's third octet.
 const bitTC = 2
 
-// udp sends the question on a socket of its own and waits for what belongs to
-// it.
+// udp sends the question on a socket that no other question is on and waits for
+// what belongs to it.
 func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
-	if !x.u.acquire() {
+	now := x.u.opt.Clock.Now()
+	conn, err := x.u.dialDatagrams(ctx, now, x.q.Server)
+	if err == errSockets {
 		return arrival{}, x.fail(event.Budget, "not sent", errSockets)
 	}
-	conn, err := x.u.dialDatagrams(ctx, x.q.Server)
 	if err != nil {
-		x.u.release()
 		x.refund()
 		return arrival{}, x.netFail(ctx, "open socket", err)
 	}
 	s := &x.socket // one at a time
-	*s = socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte)}
-	s.at = x.sent()
+	*s = socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte), at: now}
+	x.u.opt.Infra.Sent(now, x.q.Server)
 	x.u.counts.sentUDP.Add(1)
 	if _, err := conn.Write(x.m.msg); err != nil {
 		if local(err) {
@@ -59,10 +59,11 @@ func (x *exchange) hear(ctx context.Context, s *socket) (arrival, *Error) {
 			return arrival{}, suspended
 		}
 	}
-	s.close()
 	if err != nil {
+		s.close()
 		return arrival{}, x.netFail(ctx, "receive", err)
 	}
+	s.done(got)
 	return got, nil
 }
 
@@ -72,6 +73,20 @@ type socket struct {
 	conn datagrams
 	buf  *[maxUDPSize + 1]byte
 	at   clock.Mono // when the question was sent
+
+	suspect bool // something came that did not belong to the question
+}
+
+// done is for the end of a question that got its reply. The socket is kept for
+// another, but for one that somebody may be guessing at.
+func (s *socket) done(got arrival) {
+	d := s.u.dialer
+	if s.suspect || got.fit != fits || d == nil || !d.keep(s.conn) {
+		s.close()
+		return
+	}
+	s.u.buffers.Put(s.buf)
+	s.buf = nil
 }
 
 func (s *socket) close() {
@@ -110,6 +125,7 @@ func (x *exchange) listen(ctx context.Context, s *socket) (arrival, error) {
 			return arrival{fit: f}, nil
 		}
 		c.count(f)
+		s.suspect = true
 		if wrong++; wrong >= x.u.opt.SpoofNearMiss {
 			return arrival{flood: true}, nil
 		}

@@ -2,13 +2,13 @@
 // it owns the sockets, and everything between a question and a reply that
 // belongs to it. It satisfies iterator.Exchanger.
 //
-// A question over UDP goes out on a fresh connected socket with a random port
-// and id and, where the server keeps it, random letter case (0x20). What comes
-// back counts only if address, port, id, question, case and cookie are right;
-// everything else is ignored and counted, and many wrong replies move the
-// question to TCP, where nobody off the path can forge. Truncation, servers
-// that refuse EDNS, cookies and servers that mangle the case are dealt with
-// here and remembered in infra.
+// A question over UDP goes out on a connected socket that no other question is
+// on, with a port and an id drawn by chance and, where the server keeps it, random
+// letter case (0x20). What comes back counts only if address, port, id, question,
+// case and cookie are right; everything else is ignored and counted, and many
+// wrong replies move the question to TCP, where nobody off the path can forge.
+// Truncation, servers that refuse EDNS, cookies and servers that mangle the case
+// are dealt with here and remembered in infra.
 //
 // Over TLS (RFC 7858) a server is authenticated by the name that the question
 // came with, on the word of the system's roots or of those given for its zone
@@ -16,9 +16,20 @@
 // padded; nothing that is to go over TLS ever goes in the clear.
 //
 // A cold question's cost is mostly here. On Linux sockets are made of bare system
-// calls, eight a question with sending and closing, and one goroutine tells
-// those who wait that there is something to read (see datagram and poller); and
-// ExchangeFor needs no goroutine but its caller's.
+// calls and kept, for a minute or 500 questions at most, each in one of 4,096
+// places among which questions draw lots (see kernel, and places for what that
+// leaves a forger to guess): a question costs two system calls, or four when the
+// socket was last connected to another server. One goroutine tells those who
+// wait that there is something to read (see poller); and ExchangeFor needs no
+// goroutine but its caller's.
+//
+// Sockets that are connected anew were chosen over two other ways. Sockets that
+// stay unconnected, with questions to all servers on each, need no connecting and
+// fewer descriptors. But they hear everybody, tell by ICMP which ports are open
+// (those that answer nothing to a probe), and need IP_RECVERR, and a table from
+// (socket, id, server) to who waits, for what the kernel does for connected ones.
+// Sockets of each server's own would have to be 4,096 for each to leave as much
+// to guess: who found one out would have a good part of a server's questions.
 //
 // It must not decide what a reply means for a resolution, when to give up or
 // whom to ask instead: that is the iterator's. It tells infra of packets, not
@@ -87,6 +98,7 @@ type Options struct {
 // MaxSockets; Close ends the others.
 type Upstream struct {
 	opt       Options
+	dialer    datagramDialer // the Network, nil when it is none
 	sockets   atomic.Int64
 	lingers   atomic.Int64
 	lates     lates
@@ -103,9 +115,6 @@ type Upstream struct {
 func New(o Options) *Upstream {
 	if o.Random == nil {
 		o.Random = new(entropy).Read
-	}
-	if o.Network == nil {
-		o.Network = newKernel(o.Random)
 	}
 	if o.UDPSize <= 0 {
 		o.UDPSize = defaultUDPSize
@@ -124,6 +133,10 @@ func New(o Options) *Upstream {
 		o.TCPIdle = 5 * time.Second
 	}
 	u := &Upstream{opt: o, pool: newPool(o.TCPIdle)}
+	if o.Network == nil {
+		u.opt.Network = newKernel(o.Random, o.Clock, u.acquire, u.release)
+	}
+	u.dialer, _ = u.opt.Network.(datagramDialer)
 	u.buffers.New = func() any { return new([maxUDPSize + 1]byte) }
 	u.exchanges.New = func() any { return new(exchange) }
 	u.lifetime, u.end = context.WithCancel(context.Background())
@@ -140,8 +153,8 @@ func (u *Upstream) Close() {
 	for _, c := range u.pool.close() {
 		u.hangUp(c)
 	}
-	if d, ok := u.opt.Network.(datagramDialer); ok {
-		d.close()
+	if u.dialer != nil {
+		u.dialer.close()
 	}
 }
 
@@ -171,12 +184,16 @@ func (u *Upstream) forbidden(server netip.AddrPort) bool {
 // exchanges that nobody waits for: those that are ended need a moment.
 const shedEarly = 16
 
-// acquire takes a socket from the bound, if need be from an exchange that nobody
-// waits for, or an idle connection.
+// acquire takes a socket from the bound, if need be one that is only kept, that
+// of an exchange that nobody waits for, or an idle connection.
 func (u *Upstream) acquire() bool {
 	n, most := u.sockets.Add(1), int64(u.opt.MaxSockets)
-	if n > most-most/shedEarly && u.lates.shed() {
-		u.counts.shed.Add(1)
+	if n > most-most/shedEarly {
+		if u.dialer != nil && u.dialer.shed() {
+			n--
+		} else if u.lates.shed() {
+			u.counts.shed.Add(1)
+		}
 	}
 	if n <= most {
 		return true

@@ -53,6 +53,11 @@ type Options struct {
 	// told it. "" for none; see StatePath. It is made at Start.
 	State string
 
+	// Mapped has the cache's entries lie outside the Go heap, where the system can do
+	// that, in memory that is not given back before the process ends: for a program
+	// that makes one App, and lets the collector deal with the rest alone.
+	Mapped bool
+
 	// NoSnapshot is why there is no Snapshot although the configuration wants one,
 	// see SnapshotPath; nil if it wants none. It is said and counted at Start.
 	NoSnapshot error
@@ -63,6 +68,7 @@ type App struct {
 	o        Options
 	clock    *clock.Clock
 	cache    *cache.Cache
+	pages    *pages // of the cache; nil: it lies in the Go heap
 	infra    *infra.Infra
 	upstream *upstream.Upstream
 	resolver *resolver.Resolver
@@ -168,6 +174,9 @@ func (a *App) Start() error {
 	if err := a.startControl(); err != nil {
 		end()
 		return err
+	}
+	if a.pages != nil {
+		a.tasks.Go(func() { a.pages.keepAhead(ctx) })
 	}
 	a.startSnapshots(ctx)
 	a.startRoot(ctx)

@@ -69,7 +69,7 @@ func (a *App) build() error {
 	a.counts.work.Slots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) // of heavy validations; the rest is for others
 	a.snapshots.said = statementsOf(a.o.Config, hints)
 	a.snapshots.said.added = a.addedNegatives
-	a.cache = cache.New(cacheOptions(a.o.Config, a.stale, seed))
+	a.cache = a.newCache(seed)
 	a.infra = infra.New(infraOptions(a.o.Config, seed))
 	a.upstream = upstream.New(a.upstreamOptions(events))
 	a.root = a.newRootCopy(a.rootSources(hints), seed)
@@ -87,6 +87,17 @@ func cacheOptions(c *config.Config, rules *stale.Rules, seed uint64) cache.Optio
 		Stale: rules, Ranges: c.DNSSEC.Validation && c.DNSSEC.AggressiveNSEC,
 		FailureMin: c.Limits.FailureMin, FailureMax: c.Limits.FailureMax, Seed: seed,
 	}
+}
+
+// newCache makes the cache, outside the Go heap if that is wanted and can be.
+func (a *App) newCache(seed uint64) *cache.Cache {
+	o := cacheOptions(a.o.Config, a.stale, seed)
+	if a.o.Mapped {
+		if a.pages = newPages(o.Size * 7 / 8); a.pages != nil {
+			o.Memory = a.pages.take
+		}
+	}
+	return cache.New(o)
 }
 
 func infraOptions(c *config.Config, seed uint64) infra.Options {

@@ -23,6 +23,11 @@ type Options struct {
 	// least 256 KiB. Bogus answers have up to 256 KiB beside it. Where ranges are
 	// kept 1/16 are for them, and so much less for entries.
 	Size int64
+	// Memory gives what entries and their index lie in: that many octets, all zero,
+	// at a multiple of 64, which nobody else has and which stay as they are until the
+	// process ends; nil: there are no more. Where it is nil, or gives none, the Go heap
+	// does. It is called as the cache fills, by several at once, and should not wait.
+	Memory func(octets int) []byte
 	// Ranges keeps what secure denials were proven by where other names can be
 	// looked up (RFC 8198).
 	Ranges bool
@@ -61,7 +66,7 @@ func New(o Options) *Cache {
 	if c.ranges.init(&c.opt, c.hash, &c.tombs); o.Ranges {
 		entries -= c.ranges.limit
 	}
-	c.store.init(entries, &c.tombs)
+	c.store.init(entries, o.Memory, &c.tombs)
 	c.delegations.init(o.Size*3/32, c.hash, &c.tombs)
 	c.failures.init(&c.opt, c.hash, &c.tombs)
 	c.bogus.init(&c.tombs)

@@ -80,11 +80,11 @@ func queueOf(meta uint64) int             { return int(meta >> metaQueue & 3) }
 func wheelList(meta uint64) int           { return int(meta >> metaWheel & 1023) }
 func withQueue(meta uint64, q int) uint64 { return meta&^(3<<metaQueue) | uint64(q)<<metaQueue }
 func withWheel(meta uint64, l int) uint64 { return meta&^(1023<<metaWheel) | uint64(l)<<metaWheel }
-func (s *shard) linkPrev(r ref, w int, p ref) {
+func (s *shard) setPrev(r ref, w int, p ref) {
 	_, n := unpack(s.slab.get(r, w))
 	s.slab.set(r, w, links(p, n))
 }
-func (s *shard) linkNext(r ref, w int, n ref) {
+func (s *shard) setNext(r ref, w int, n ref) {
 	p, _ := unpack(s.slab.get(r, w))
 	s.slab.set(r, w, links(p, n))
 }
@@ -97,7 +97,7 @@ func (s *shard) push(r ref, to int) {
 	if q.tail == 0 {
 		q.head = r
 	} else {
-		s.linkNext(q.tail, wordQueue, r)
+		s.setNext(q.tail, wordQueue, r)
 	}
 	q.tail = r
 	q.cells += cellsFor(s.slab.length(r))
@@ -110,12 +110,12 @@ func (s *shard) unlink(r ref) {
 	if prev == 0 {
 		q.head = next
 	} else {
-		s.linkNext(prev, wordQueue, next)
+		s.setNext(prev, wordQueue, next)
 	}
 	if next == 0 {
 		q.tail = prev
 	} else {
-		s.linkPrev(next, wordQueue, prev)
+		s.setPrev(next, wordQueue, prev)
 	}
 	q.cells -= cellsFor(s.slab.length(r))
 }
@@ -132,7 +132,7 @@ func (s *shard) arm(r ref, at clock.Mono) {
 	s.slab.set(r, wordWheel, links(0, head))
 	s.slab.set(r, wordMeta, withWheel(s.meta(r), list))
 	if head != 0 {
-		s.linkPrev(head, wordWheel, r)
+		s.setPrev(head, wordWheel, r)
 	}
 	s.wheel.heads[list] = r
 	s.wheel.used[list>>6] |= 1 << (list & 63)
@@ -143,10 +143,10 @@ func (s *shard) disarm(r ref) {
 	list := wheelList(s.meta(r))
 	prev, next := unpack(s.slab.get(r, wordWheel))
 	if next != 0 {
-		s.linkPrev(next, wordWheel, prev)
+		s.setPrev(next, wordWheel, prev)
 	}
 	if prev != 0 {
-		s.linkNext(prev, wordWheel, next)
+		s.setNext(prev, wordWheel, next)
 		return
 	}
 	s.wheel.heads[list] = next
@@ -208,7 +208,8 @@ func (s *shard) settleExpired(r ref, now, until clock.Mono) clock.Mono {
 	return until
 }
 
-// makeRoom evicts until there are cells and a slot for one entry more.
+// makeRoom evicts until there are cells and a slot for one entry more. It comes before
+// begin, so that readers wait for none of it.
 func (s *shard) makeRoom(cells int, now clock.Mono) {
 	work := dueForRoom
 	for s.slab.available() < cells || s.entries >= s.maxSlots*loadNum/loadDen {
@@ -218,6 +219,7 @@ func (s *shard) makeRoom(cells int, now clock.Mono) {
 		}
 		s.evictOne()
 	}
+	s.grow()
 }
 
 // evictOne removes the entry that ranks last. There must be one. Each entry is
@@ -290,7 +292,7 @@ func (s *shard) ghostSet(g uint32) []uint32 {
 
 func (s *shard) haunt(tag uint32, code byte) {
 	if s.ghosts == nil {
-		s.ghosts = make([]uint32, max(1, s.maxSlots/2/ghostWays)*ghostWays)
+		s.ghosts = s.slab.from.ghosts(max(1, s.maxSlots/2/(2*ghostWays)) * 2 * ghostWays)
 	}
 	g := ghostOf(tag, code)
 	set := s.ghostSet(g)

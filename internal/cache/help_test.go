@@ -93,7 +93,7 @@ func checkAll(t *testing.T, c *Cache) {
 
 func (s *shard) check() error {
 	inIndex := map[ref]bool{}
-	x := s.index.Load()
+	x := s.index()
 	for i := range x.slots {
 		v := x.at(i)
 		if v == 0 {
@@ -138,10 +138,10 @@ func (s *shard) check() error {
 		return fmt.Errorf("%d of %d entries in the wheel", n, s.entries)
 	}
 	free := 0
-	for r := s.slab.free; r != 0; r = ref(uint32(s.slab.get(r, wordLink))) {
+	for r := s.slab.free; r != 0; r = linkNext(s.slab.get(r, wordLink)) {
 		free++
 	}
-	if free != s.slab.nfree || free+s.slab.bump+s.slab.used != max(0, s.slab.filled*chunkCells-1) {
+	if free != s.slab.nfree || free+s.slab.bump+s.slab.used != max(0, s.slab.filled*chunkCells-idleCells) {
 		return fmt.Errorf("cells: %d free, %d counted, %d never used, %d used", free, s.slab.nfree, s.slab.bump, s.slab.used)
 	}
 	return nil

@@ -19,8 +19,6 @@ const (
 	firstSlots       = 64
 )
 
-func newIndex(slots int) *index { return &index{slots: make([]uint64, slots)} }
-
 // full is how many entries the index takes.
 func (x *index) full() int { return len(x.slots) * loadNum / loadDen }
 
@@ -37,12 +35,12 @@ func (x *index) next(i int) int {
 }
 
 func makeSlot(tag uint32, code byte, r ref) uint64 {
-	return uint64(tag)<<32 | uint64(code)<<24 | uint64(r)
+	return uint64(tag)<<32 | uint64(code)<<refBits | uint64(r)
 }
 
 func slotTag(v uint64) uint32 { return uint32(v >> 32) }
-func slotCode(v uint64) byte  { return byte(v >> 24) }
-func slotRef(v uint64) ref    { return ref(v & 0xffffff) }
+func slotCode(v uint64) byte  { return byte(v >> refBits) }
+func slotRef(v uint64) ref    { return ref(v & (1<<refBits - 1)) }
 
 // insert adds a slot; the index must not be full.
 func (x *index) insert(v uint64) {
@@ -84,13 +82,16 @@ func (x *index) between(home, i, j int) bool {
 	return home <= i && home > j
 }
 
-// grown is a copy with more slots.
-func (x *index) grown(slots int) *index {
-	n := newIndex(slots)
+// copyTo puts all slots into another index, which is empty and larger and which
+// nobody else has yet. Places in both have the same order: it goes through each once.
+func (x *index) copyTo(n *index) {
 	for i := range x.slots {
 		if v := x.at(i); v != 0 {
-			n.insert(v)
+			j := n.home(slotTag(v))
+			for n.slots[j] != 0 {
+				j = n.next(j)
+			}
+			n.slots[j] = v
 		}
 	}
-	return n
 }

@@ -13,7 +13,7 @@ import (
 // Random insertions and removals, with tags that crowd, against a set.
 func TestIndexAgainstSet(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
-	x := newIndex(97)
+	x := index{make([]uint64, 97)}
 	have := map[uint64]bool{}
 	next := ref(1)
 	for step := range 20_000 {

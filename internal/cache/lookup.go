@@ -54,9 +54,9 @@ type want struct {
 	now  clock.Mono
 	name dnsname.Name
 
-	hit   Hit
-	found ref // 0: nothing
-	alias bool
+	at    ref    // the entry that was found; 0: none
+	link  uint64 // of its first cell
+	alias bool   // the name has a CNAME or NXDomain
 }
 
 // Lookup finds what speaks for (name, t) at a moment, fresh or stale: the data
@@ -64,62 +64,62 @@ type want struct {
 // case and may be an alias. A lookup takes no lock unless writers keep
 // disturbing it, and allocates only to let the Reader grow to the largest
 // entry it met.
-func (c *Cache) Lookup(r *Reader, now clock.Mono, name dnsname.Name, t wire.Type) (Hit, bool) {
+func (c *Cache) Lookup(r *Reader, now clock.Mono, name dnsname.Name, t wire.Type) (h Hit, ok bool) {
 	hash := c.hash.name(name)
 	s := c.store.shard(hash)
 	w := want{tag: uint32(hash), typ: t, now: now, name: name}
-	s.lookup(r, &w)
-	if w.found == 0 {
-		w.hit = Hit{}
+	s.lookup(r, &w, &h)
+	if w.at == 0 {
+		h = Hit{}
 	}
 	if r.Unasked {
-		return w.hit, w.found != 0
+		return h, w.at != 0
 	}
 	n := c.store.stripe(r)
-	if w.found == 0 {
+	if w.at == 0 {
 		n.misses.Add(1)
-		return w.hit, false
+		return h, false
 	}
-	old := w.hit.State(now) == stale.Stale
-	w.hit.foundAt(&s.slab, w.found, s.slab.asked(w.found, old), now)
+	old := h.State(now) == stale.Stale
+	h.foundAt(&s.slab, w.at, s.slab.at(w.at).asked(w.link, old), now)
 	if old {
 		n.stale.Add(1)
 	} else {
 		n.hits.Add(1)
 	}
-	return w.hit, true
+	return h, true
 }
 
-func (s *shard) lookup(r *Reader, w *want) {
+func (s *shard) lookup(r *Reader, w *want, h *Hit) {
 	for range attempts {
-		if s.find(r, w) {
+		if s.find(r, w, h) {
 			return
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.find(r, w)
+	s.find(r, w, h)
 }
 
 // find walks the index without a lock. False: a writer was there and what was
 // found means nothing.
-func (s *shard) find(r *Reader, w *want) bool {
+func (s *shard) find(r *Reader, w *want, h *Hit) bool {
 	seq := s.seq.Load()
 	if seq&1 != 0 {
 		return false
 	}
-	w.found, w.alias = 0, false
-	s.walk(r, w, seq, false)
-	if w.found == 0 && w.alias {
-		s.walk(r, w, seq, true)
+	w.at, w.alias = 0, false
+	s.walk(r, w, h, seq, false)
+	if w.at == 0 && w.alias {
+		s.walk(r, w, h, seq, true)
 	}
 	return s.seq.Load() == seq
 }
 
 // walk looks at the slots of a tag: for the type itself, or in its absence for
 // an alias or NXDomain, of which it notes whether it saw one.
-func (s *shard) walk(r *Reader, w *want, seq uint64, instead bool) {
-	x := s.index.Load()
+func (s *shard) walk(r *Reader, w *want, h *Hit, seq uint64, instead bool) {
+	x := s.index()
 	other := codeOf(NoData, w.typ)
 	i := x.home(w.tag)
 	for range x.slots {
@@ -132,8 +132,8 @@ func (s *shard) walk(r *Reader, w *want, seq uint64, instead bool) {
 			special := code < codeOther
 			w.alias = w.alias || special
 			if (special && (instead || w.typ == wire.TypeCNAME) || !instead && code == other) &&
-				s.candidate(r, w, slotRef(v), seq, instead) {
-				w.found = slotRef(v)
+				s.candidate(r, w, h, slotRef(v), seq, instead) {
+				w.at = slotRef(v)
 				return
 			}
 		}
@@ -142,19 +142,22 @@ func (s *shard) walk(r *Reader, w *want, seq uint64, instead bool) {
 }
 
 // candidate copies an entry and tells whether it is what is wanted.
-func (s *shard) candidate(r *Reader, w *want, at ref, seq uint64, instead bool) bool {
-	c, base := s.slab.at(at)
+func (s *shard) candidate(r *Reader, w *want, h *Hit, at ref, seq uint64, instead bool) bool {
+	c := s.slab.at(at)
 	if c == nil {
 		return false
 	}
-	n := int(atomic.LoadUint64(&c.words[base+wordLink]) >> 32)
-	room := (n + 7) &^ 7
-	if n < headLen || n > s.maxRecord() || room > cap(r.buf) && s.seq.Load() != seq {
+	w.link = atomic.LoadUint64(&c[wordLink])
+	n := linkLength(w.link)
+	if n < headLen || n > s.maxRecord() {
+		return false
+	}
+	room := roomFor(n)
+	if room > cap(r.buf) && s.seq.Load() != seq {
 		return false
 	}
 	buf := r.room(room)
-	h := &w.hit
-	if !s.slab.read(buf, at) || !decode(h, buf[:n]) ||
+	if !s.slab.read(buf, c) || !decode(h, buf[:n]) ||
 		string(h.name()) != string(w.name) || h.State(w.now) == stale.Gone {
 		return false
 	}
@@ -163,4 +166,51 @@ func (s *shard) candidate(r *Reader, w *want, at ref, seq uint64, instead bool) 
 		fits = h.Kind() == NXDomain || h.Kind() == Data && h.Type() == wire.TypeCNAME
 	}
 	return fits && !s.tombs.covers(w.name, h.gen)
+}
+
+// Ahead fetches what lookups of several names will need first, so that the processor
+// waits for memory once for all of them and not for each in turn. It finds nothing,
+// changes nothing and may be wrong: a lookup is right without it. It is worth its while
+// for some names at once in a cache that is larger than the processor's.
+func (c *Cache) Ahead(names []dnsname.Name) {
+	var hashes [aheadMost]uint64
+	for len(names) > 0 {
+		n := min(len(names), aheadMost)
+		for i, name := range names[:n] {
+			hash := c.hash.name(name)
+			hashes[i] = hash
+			x := c.store.shard(hash).index()
+			x.at(x.home(uint32(hash)))
+		}
+		for _, hash := range hashes[:n] {
+			c.store.shard(hash).touch(uint32(hash))
+		}
+		names = names[n:]
+	}
+}
+
+// aheadMost is how many names Ahead fetches for at once: what they need fits the
+// processor's first cache.
+const aheadMost = 32
+
+// touch loads the first two cells of an entry that has the tag.
+func (s *shard) touch(tag uint32) {
+	x := s.index()
+	i := x.home(tag)
+	for range aheadMost {
+		v := x.at(i)
+		if v == 0 {
+			return
+		}
+		if slotTag(v) == tag {
+			if c := s.slab.at(slotRef(v)); c != nil {
+				atomic.LoadUint64(&c[wordLink])
+			}
+			if c := s.slab.at(slotRef(v) + 1); c != nil {
+				atomic.LoadUint64(&c[wordLink])
+			}
+			return
+		}
+		i = x.next(i)
+	}
 }

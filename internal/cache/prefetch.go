@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"sync/atomic"
+
 	"lastgood/internal/clock"
 	"lastgood/internal/stale"
 )
@@ -24,15 +26,15 @@ func (h *Hit) Claim() bool {
 	if h.from == nil {
 		return false
 	}
-	w, shift := h.from.marks(h.at)
+	link := &h.from.at(h.at)[wordLink]
 	for {
-		old := w.Load()
-		if old>>shift&(markFirst|markClaimed) != markFirst || !h.stands() {
+		old := atomic.LoadUint64(link)
+		if linkMark(old)&(markFirst|markClaimed) != markFirst || !h.stands() {
 			return false
 		}
 		// If the cell is given to another entry just here, that one is claimed by
 		// nobody: it is not refreshed ahead of time, and nothing worse.
-		if w.CompareAndSwap(old, old|markClaimed<<shift) {
+		if atomic.CompareAndSwapUint64(link, old, old|markClaimed<<refBits) {
 			return h.stands()
 		}
 	}

@@ -144,7 +144,7 @@ func (s *shard) supersede(now clock.Mono, e *Entry, tag uint32) {
 
 // ofName collects the entries of a name; there are no more than MaxTypes.
 func (s *shard) ofName(dst []ref, tag uint32, name dnsname.Name) []ref {
-	x := s.index.Load()
+	x := s.index()
 	i := x.home(tag)
 	for range x.slots {
 		v := x.at(i)

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
@@ -14,14 +15,18 @@ import (
 // lock: they copy what they need and look whether seq is as it was before and
 // even. Those who write hold mu, and make seq odd while they change anything
 // that readers look at.
+//
+// What a lookup needs of it is one cache line, which only those who write change.
 type shard struct {
-	seq   atomic.Uint64
-	index atomic.Pointer[index]
-	slab  slab
-	_     [64]byte
+	seq    atomic.Uint64
+	length atomic.Int64           // of the index, see (*shard).index
+	slots  atomic.Pointer[uint64] // the first of the index
+	slab   slab
+	_      [64]byte
 
 	mu         sync.Mutex
-	changes    int // that are being made, see begin
+	lent       bool // the index's slots are, by Options.Memory
+	changes    int  // that are being made, see begin
 	maxSlots   int
 	entries    int
 	staleCount int // of them, as far as their time was noticed, see countExpired
@@ -58,12 +63,44 @@ const (
 	shardCost     = 4 << 10
 )
 
-func (s *shard) init(budget int64, t *tombs) {
+func (s *shard) init(budget int64, t *tombs, from *arena) {
 	chunks := int(min(max((budget-shardCost)/chunkCost, 2), maxChunks))
-	s.slab.init(chunks)
+	s.slab.init(chunks, from)
 	s.maxSlots = chunks * slotsPerChunk
-	s.index.Store(newIndex(min(firstSlots, s.maxSlots)))
+	x, _ := from.slots(min(firstSlots, s.maxSlots))
+	s.setIndex(x)
 	s.tombs = t
+}
+
+// index is the present one. Those who read without the mutex may meet another halfway:
+// the length is read before the slots and written behind them, and no index is shorter
+// than the one before it, so that there are always as many slots as it says.
+func (s *shard) index() index {
+	n := s.length.Load()
+	return index{unsafe.Slice(s.slots.Load(), n)}
+}
+
+func (s *shard) setIndex(x index) {
+	s.slots.Store(&x.slots[0])
+	s.length.Store(int64(len(x.slots)))
+}
+
+// grow makes the index ready for one entry more. Readers go on with the old one until
+// the new one is there, however large it is.
+func (s *shard) grow() {
+	old := s.index()
+	if s.entries < old.full() || len(old.slots) == s.maxSlots {
+		return
+	}
+	x, lent := s.slab.from.slots(min(2*len(old.slots), s.maxSlots))
+	old.copyTo(&x)
+	s.begin()
+	s.setIndex(x)
+	s.end()
+	if s.lent {
+		s.slab.from.giveBack(old)
+	}
+	s.lent = lent
 }
 
 // begin and end enclose changes that readers must not see halfway: those of
@@ -111,9 +148,9 @@ func metaRankOf(meta uint64) Rank    { return Rank(meta >> metaRank & 3) }
 
 // name copies the owner of an entry to the shard's buffer.
 func (s *shard) name(r ref) dnsname.Name {
-	var rec [headLen + dnsname.MaxLen + 8]byte
+	var rec [headLen + dnsname.MaxLen + lineSize]byte
 	n := int(s.meta(r) >> metaName & 0xff)
-	s.slab.read(rec[:(headLen+n+7)&^7], r)
+	s.slab.read(rec[:roomFor(headLen+n)], s.slab.at(r))
 	copy(s.nameBuf[:], rec[headLen:headLen+n])
 	return dnsname.Alias(s.nameBuf[:n])
 }
@@ -123,19 +160,14 @@ func (s *shard) buried(r ref) bool {
 	return s.tombs.list.Load() != nil && s.tombs.covers(s.name(r), s.gen(r))
 }
 
-// insert adds a record, for which there must be room, to a queue.
+// insert adds a record, for which there must be room in slab and index, to a queue.
 func (s *shard) insert(rec []byte, code byte, queue int, mark uint32) {
 	s.begin()
-	r := s.slab.write(rec)
+	r := s.slab.write(rec, mark|markFirst)
 	s.entries++
-	x := s.index.Load()
-	if s.entries > x.full() {
-		x = x.grown(min(2*len(x.slots), s.maxSlots))
-		s.index.Store(x)
-	}
+	x := s.index()
 	x.insert(makeSlot(s.tag(r), code, r))
 	s.end()
-	s.slab.setMark(r, mark|markFirst)
 	s.push(r, queue)
 	s.arm(r, s.expiry(r))
 }
@@ -148,7 +180,8 @@ func (s *shard) remove(r ref, why reason) {
 	s.disarm(r)
 	s.slab.setMark(r, 0)
 	s.begin()
-	s.index.Load().remove(s.tag(r), r)
+	x := s.index()
+	x.remove(s.tag(r), r)
 	s.slab.release(r)
 	s.end()
 	s.entries--

@@ -3,7 +3,6 @@ package cache
 import (
 	"encoding/binary"
 	"sync/atomic"
-	"unsafe"
 )
 
 // A shard's memory is made of cells of one cache line. A record lies in a
@@ -11,16 +10,17 @@ import (
 // nothing fragments and the budget is met to the cell. Half a cell is wasted
 // for each record, on average.
 //
-// The first cell of a record holds its link and length, the links of the queue
-// and of the wheel that it is in, and five words of record; the others hold a
-// link and seven words.
+// The first cell of a record holds its link, the links of the queue and of the
+// wheel that it is in, and five words of record; the others hold a link and
+// seven words.
 const (
 	cellWords  = 8
-	chunkCells = 252 // with the marks a chunk fills an allocation of 16 KiB
-	chunkBytes = 16 << 10
+	chunkCells = 256
+	chunkBytes = chunkCells * cellWords * 8
 	maxChunks  = 1 << 16 // as many as a ref can tell apart
+	idleCells  = 2       // of the first chunk, see init
 
-	wordLink  = 0 // next cell; in the upper half of a first cell the record's length
+	wordLink  = 0 // next cell (24 bits); in a first cell also marks (8) and the record's length (32)
 	wordQueue = 1 // previous and next entry of the queue, first cells only
 	wordWheel = 2 // the same of the wheel's list
 	firstWord = 3 // where the record begins in a first cell
@@ -42,53 +42,60 @@ const (
 // 0 is none.
 type ref uint32
 
-// chunk is what a slab grows by. The words are written under the shard's mutex
-// within its sequence, and read by anybody; all access is atomic. The marks
-// are eight bits a cell, see mark.
-type chunk struct {
-	words [chunkCells * cellWords]uint64
-	marks [(chunkCells + 3) / 4]atomic.Uint32
-}
+const refBits = 24
 
-// The compiler holds a chunk to its allocation.
-const _ = uint(chunkBytes - unsafe.Sizeof(chunk{}))
+// Parts of the link of a cell.
+func linkNext(link uint64) ref    { return ref(link & (1<<refBits - 1)) }
+func linkMark(link uint64) uint32 { return uint32(link >> refBits & markAll) }
+func linkLength(link uint64) int  { return int(link >> 32) }
+
+// cell is one cache line. Its words are written under the shard's mutex within its
+// sequence, but for the links and marks, and read by anybody; all access is atomic.
+type cell [cellWords]uint64
+
+// chunk is what a slab grows by.
+type chunk [chunkCells]cell
 
 // slab hands out cells. Chunks come as they are needed and stay.
 type slab struct {
 	chunks []atomic.Pointer[chunk] // as many as the budget allows
-	filled int                     // chunks that exist
-	bump   int                     // cells of the last chunk that were never used
-	free   ref                     // chain of the cells that were given back
+	from   *arena
+	filled int // chunks that exist
+	bump   int // cells of the last chunk that were never used
+	free   ref // chain of the cells that were given back
 	nfree  int
 	used   int
 }
 
-func (s *slab) init(chunks int) { s.chunks = make([]atomic.Pointer[chunk], chunks) }
+// init makes an empty slab. Its first cells are never used: 0 is no ref, and most
+// records take two cells, which then lie in a pair of cache lines that processors
+// like to fetch together.
+func (s *slab) init(chunks int, from *arena) {
+	s.chunks, s.from = make([]atomic.Pointer[chunk], chunks), from
+}
 
-// capacity is how many cells there can be. The first is never used.
-func (s *slab) capacity() int { return len(s.chunks)*chunkCells - 1 }
+// capacity is how many cells there can be.
+func (s *slab) capacity() int { return len(s.chunks)*chunkCells - idleCells }
 
 func (s *slab) available() int { return s.capacity() - s.used }
 
-// at is the place of a cell's first word; nil for a ref that names none, as
-// one read in the middle of a change may.
-func (s *slab) at(r ref) (c *chunk, base int) {
-	i, cell := int(r>>8), int(r&0xff)
-	if i >= len(s.chunks) || cell >= chunkCells {
-		return nil, 0
+// at is the cell that a ref names; nil for one that names none, as one read in the
+// middle of a change may.
+func (s *slab) at(r ref) *cell {
+	i := int(r >> 8)
+	if i >= len(s.chunks) {
+		return nil
 	}
-	return s.chunks[i].Load(), cell * cellWords
+	c := s.chunks[i].Load()
+	if c == nil {
+		return nil
+	}
+	return &c[uint8(r)]
 }
 
-func (s *slab) get(r ref, word int) uint64 {
-	c, base := s.at(r)
-	return atomic.LoadUint64(&c.words[base+word])
-}
+func (s *slab) get(r ref, word int) uint64 { return atomic.LoadUint64(&s.at(r)[word]) }
 
-func (s *slab) set(r ref, word int, v uint64) {
-	c, base := s.at(r)
-	atomic.StoreUint64(&c.words[base+word], v)
-}
+func (s *slab) set(r ref, word int, v uint64) { atomic.StoreUint64(&s.at(r)[word], v) }
 
 // cellsFor is the number of cells of a record of n octets.
 func cellsFor(n int) int {
@@ -96,21 +103,24 @@ func cellsFor(n int) int {
 	return 1 + (max(words-firstWords, 0)+restWords-1)/restWords
 }
 
+// roomFor is how many octets of record its cells hold: what read copies.
+func roomFor(n int) int { return (firstWords + (cellsFor(n)-1)*restWords) * 8 }
+
 // take gives a cell. There must be one available.
 func (s *slab) take() ref {
 	s.used++
 	if s.free != 0 {
 		r := s.free
-		s.free = ref(uint32(s.get(r, wordLink)))
+		s.free = linkNext(s.get(r, wordLink))
 		s.nfree--
 		return r
 	}
 	if s.bump == 0 {
-		s.chunks[s.filled].Store(new(chunk))
+		s.chunks[s.filled].Store(s.from.chunk())
 		s.filled++
 		s.bump = chunkCells
 		if s.filled == 1 {
-			s.bump-- // ref 0 is none
+			s.bump -= idleCells
 		}
 	}
 	r := ref((s.filled-1)<<8 | (chunkCells - s.bump))
@@ -118,24 +128,25 @@ func (s *slab) take() ref {
 	return r
 }
 
-// write lays a record into fresh cells, which must be available, and returns
-// the first.
-func (s *slab) write(rec []byte) ref {
+// write lays a record into fresh cells, which must be available, gives it marks and
+// returns the first.
+func (s *slab) write(rec []byte, mark uint32) ref {
 	first := s.take()
-	link := uint64(len(rec)) << 32
-	cell, word := first, firstWord
+	link := uint64(len(rec))<<32 | uint64(mark)<<refBits
+	at, word := first, firstWord
 	for {
+		c := s.at(at)
 		for ; word < cellWords && len(rec) > 0; word++ {
-			s.set(cell, word, word64(rec))
+			atomic.StoreUint64(&c[word], word64(rec))
 			rec = rec[min(8, len(rec)):]
 		}
 		if len(rec) == 0 {
-			s.set(cell, wordLink, link)
+			atomic.StoreUint64(&c[wordLink], link)
 			return first
 		}
 		next := s.take()
-		s.set(cell, wordLink, link|uint64(next))
-		cell, word, link = next, restWord, 0
+		atomic.StoreUint64(&c[wordLink], link|uint64(next))
+		at, word, link = next, restWord, 0
 	}
 }
 
@@ -151,110 +162,47 @@ func word64(b []byte) uint64 {
 
 // release gives the cells of a record back.
 func (s *slab) release(first ref) {
-	n := cellsFor(int(s.get(first, wordLink) >> 32))
+	link := s.get(first, wordLink)
+	n := cellsFor(linkLength(link))
 	last := first
 	for range n - 1 {
-		last = ref(uint32(s.get(last, wordLink)))
+		last = linkNext(s.get(last, wordLink))
 	}
+	s.set(first, wordLink, uint64(linkNext(link)))
 	s.set(last, wordLink, uint64(s.free))
-	if last != first {
-		s.set(first, wordLink, uint64(uint32(s.get(first, wordLink))))
-	}
 	s.free = first
 	s.nfree += n
 	s.used -= n
 }
 
 // length is that of the record in octets.
-func (s *slab) length(first ref) int { return int(s.get(first, wordLink) >> 32) }
+func (s *slab) length(first ref) int { return linkLength(s.get(first, wordLink)) }
 
-// read copies the first n octets of a record that begins at first to dst,
-// whose length is n rounded up to a word. False: the chain does not hold
-// together, since it is being changed.
-func (s *slab) read(dst []byte, first ref) bool {
-	cell, word := first, firstWord
-	for len(dst) > 0 {
-		c, base := s.at(cell)
-		if c == nil || cell == 0 {
+// read copies the record that begins in a cell to dst, whose length is roomFor its
+// own, and whatever its last cell holds behind it. False: the chain does not hold
+// together, since it is being changed. Written out a word at a time, for it is most
+// of what a lookup does.
+func (s *slab) read(dst []byte, c *cell) bool {
+	head := (*[firstWords * 8]byte)(dst)
+	binary.LittleEndian.PutUint64(head[0:], atomic.LoadUint64(&c[firstWord]))
+	binary.LittleEndian.PutUint64(head[8:], atomic.LoadUint64(&c[firstWord+1]))
+	binary.LittleEndian.PutUint64(head[16:], atomic.LoadUint64(&c[firstWord+2]))
+	binary.LittleEndian.PutUint64(head[24:], atomic.LoadUint64(&c[firstWord+3]))
+	binary.LittleEndian.PutUint64(head[32:], atomic.LoadUint64(&c[firstWord+4]))
+	for dst = dst[len(head):]; len(dst) > 0; {
+		next := linkNext(atomic.LoadUint64(&c[wordLink]))
+		if c = s.at(next); c == nil || next == 0 {
 			return false
 		}
-		words := c.words[base : base+cellWords]
-		for ; word < cellWords && len(dst) > 0; word++ {
-			binary.LittleEndian.PutUint64(dst, atomic.LoadUint64(&words[word]))
-			dst = dst[8:]
-		}
-		cell, word = ref(uint32(atomic.LoadUint64(&words[wordLink]))), restWord
+		rest := (*[restWords * 8]byte)(dst)
+		binary.LittleEndian.PutUint64(rest[0:], atomic.LoadUint64(&c[restWord]))
+		binary.LittleEndian.PutUint64(rest[8:], atomic.LoadUint64(&c[restWord+1]))
+		binary.LittleEndian.PutUint64(rest[16:], atomic.LoadUint64(&c[restWord+2]))
+		binary.LittleEndian.PutUint64(rest[24:], atomic.LoadUint64(&c[restWord+3]))
+		binary.LittleEndian.PutUint64(rest[32:], atomic.LoadUint64(&c[restWord+4]))
+		binary.LittleEndian.PutUint64(rest[40:], atomic.LoadUint64(&c[restWord+5]))
+		binary.LittleEndian.PutUint64(rest[48:], atomic.LoadUint64(&c[restWord+6]))
+		dst = dst[len(rest):]
 	}
 	return true
-}
-
-// Marks of a first cell, eight bits. Readers set them, with at most one store
-// each and none once nothing is left to set; writers clear them.
-const (
-	markFreq    = 3      // how often the entry was asked for, up to 3; eviction takes from it
-	markStale   = 1 << 2 // asked for since it expired
-	markFirst   = 1 << 3 // the cell is the first of a record
-	markAsked   = 3 << 4 // how often the entry was asked for since it was stored, up to 2
-	markClaimed = 1 << 6 // somebody refreshes the entry, see Hit.Claim
-	markAll     = 1<<8 - 1
-
-	askedOnce  = 1 << 4
-	askedTwice = 2 << 4
-)
-
-func (s *slab) marks(r ref) (word *atomic.Uint32, shift uint) {
-	c, _ := s.at(r)
-	i := uint(r & 0xff)
-	return &c.marks[i/4], i % 4 * 8
-}
-
-func (s *slab) mark(r ref) uint32 {
-	w, shift := s.marks(r)
-	return w.Load() >> shift & markAll
-}
-
-// setMark replaces the marks of a cell. A reader's mark that comes meanwhile
-// to a neighbour is kept.
-func (s *slab) setMark(r ref, m uint32) {
-	w, shift := s.marks(r)
-	for {
-		old := w.Load()
-		if w.CompareAndSwap(old, old&^(markAll<<shift)|m<<shift) {
-			return
-		}
-	}
-}
-
-// spend takes up to n from how often an entry was asked for. What readers mark
-// meanwhile is kept, above all that one of them claimed the entry.
-func (s *slab) spend(r ref, n uint32) {
-	w, shift := s.marks(r)
-	for {
-		old := w.Load()
-		if w.CompareAndSwap(old, old-min(old>>shift&markFreq, n)<<shift) {
-			return
-		}
-	}
-}
-
-// asked marks that a reader found the entry, and gives the marks it then has.
-// After the reader let go of the sequence the cell may belong to another: that
-// one then has a mark too many, which does no harm.
-func (s *slab) asked(r ref, stale bool) uint32 {
-	w, shift := s.marks(r)
-	old := w.Load()
-	m := old >> shift & markAll
-	if m&markFreq < markFreq {
-		m++
-	}
-	if m&markAsked < askedTwice {
-		m += askedOnce
-	}
-	if stale {
-		m |= markStale
-	}
-	if v := old&^(markAll<<shift) | m<<shift; v != old {
-		w.CompareAndSwap(old, v) // a lost race loses one mark
-	}
-	return m
 }

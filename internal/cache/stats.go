@@ -99,7 +99,7 @@ func (s *shard) addTo(st *Stats) {
 	st.Entries += int64(s.entries)
 	st.Stale += int64(s.staleCount)
 	st.Bytes += int64(s.slab.used*cellWords+s.entries) * 8
-	st.Held += int64(s.slab.filled)*chunkBytes + int64(len(s.index.Load().slots))*8 + int64(len(s.ghosts))*4
+	st.Held += int64(s.slab.filled)*chunkBytes + s.length.Load()*8 + int64(len(s.ghosts))*4
 	n := &s.counts
 	st.Puts += n.puts
 	st.Outranked += n.outranked

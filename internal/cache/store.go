@@ -16,6 +16,7 @@ const (
 type store struct {
 	shards  []shard
 	mask    uint64
+	arena   arena
 	records sync.Pool // of *[]byte, to encode into
 
 	stripes [stripeCount]stripe
@@ -25,13 +26,14 @@ type store struct {
 	sweep   sweep
 }
 
-func (s *store) init(budget int64, t *tombs) {
+func (s *store) init(budget int64, memory func(octets int) []byte, t *tombs) {
+	s.arena.memory = memory
 	n := uint64(min(max(budget/shardSize, 1), maxShards))
 	n = 1 << (bits.Len64(n) - 1)
 	s.mask = n - 1
 	s.shards = make([]shard, n)
 	for i := range s.shards {
-		s.shards[i].init(budget/int64(n), t)
+		s.shards[i].init(budget/int64(n), t, &s.arena)
 	}
 	s.records.New = func() any { return new([]byte) }
 }

@@ -23,7 +23,7 @@ const noTag = 1 << 32
 // from span to span meets every name that is there all the while. The mutex is
 // held.
 func (s *shard) span(low uint64, dst []ref) (refs []ref, next uint64) {
-	x := s.index.Load()
+	x := s.index()
 	n := uint64(len(x.slots))
 	first := uint64(x.home(uint32(low)))
 	end := first + spanSlots
@@ -96,9 +96,9 @@ func (w *walk) copy(s *shard, low uint64) (next uint64) {
 // take copies one entry. The mutex is held.
 func (w *walk) take(s *shard, r ref) {
 	n, at := s.slab.length(r), len(w.buf)
-	room := (n + 7) &^ 7
+	room := roomFor(n)
 	w.buf = slices.Grow(w.buf, room)[:at+room]
-	s.slab.read(w.buf[at:], r)
+	s.slab.read(w.buf[at:], s.slab.at(r))
 	hits := uint8(s.slab.mark(r) & markFreq)
 	if queueOf(s.meta(r)) == mainQueue {
 		hits += markFreq + 1

@@ -45,15 +45,15 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			if err != nil {
 				return err
 			}
-			limitMemory(int64(cfg.Cache.Size))
 			out := newLogWriter(e.stderr, cfg.Log)
 			defer out.Close()
 			log := newLog(out, cfg.Log)
 			file, none := app.SnapshotPath(cfg, os.Getenv)
-			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: file, NoSnapshot: none, State: app.StatePath(cfg, os.Getenv)})
+			a, err := app.New(app.Options{Config: cfg, Log: log, Snapshot: file, NoSnapshot: none, State: app.StatePath(cfg, os.Getenv), Mapped: true})
 			if err != nil {
 				return err
 			}
+			limitMemory(int64(cfg.Cache.Size), a.Reserved())
 			checkFiles(log, a.Files())
 			return runApp(ctx, e, a, log, func() { greet(e.stdout, a, cfg.Control.TokenFile) })
 		},

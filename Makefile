@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario worlds plants lint bench fuzz outage soak
+.PHONY: check test scenario worlds plants lint bench-peers bench-scale fuzz outage soak
 
 check: ## everything that CI runs
 	.ci/run
@@ -20,8 +20,11 @@ worlds: ## a million questions to random worlds on two processors, and eight bug
 lint:
 	test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go tool -modfile=tools/go.mod staticcheck ./...
 
-bench: ## CPU per question beside Unbound; takes a few minutes, wants an idle machine
-	go -C bench run ./cost
+bench-peers: ## what a question costs beside other resolvers; a quarter of an hour, wants an idle machine
+	go -C bench run ./peers -out results/$$(date +%F)-peers
+
+bench-scale: ## how costs and latency behave with names, sockets, cores and load; wants an idle machine
+	go -C bench run ./scale -out results/$$(date +%F)-scale
 
 fuzz: ## 20 minutes for each fuzz target; takes hours
 	.ci/fuzz 20m

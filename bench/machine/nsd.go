@@ -1,11 +1,14 @@
 package machine
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -61,5 +64,25 @@ const nsdServer = `  database: ""
   rrl-ratelimit: 0
   rrl-whitelist-ratelimit: 0
 remote-control:
-  control-enable: no
+  control-enable: yes
+  control-interface: "%[1]s/control"
 `
+
+// NSDQueries is how many questions an NSD has been asked so far; dir is the folder
+// that its configuration is in.
+func NSDQueries(ctx context.Context, dir string) (int, error) {
+	control, err := Locate("nsd-control")
+	if err != nil {
+		return 0, err
+	}
+	out, err := exec.CommandContext(ctx, control, "-c", filepath.Join(dir, "nsd.conf"), "stats_noreset").CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("nsd-control: %w\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if n, ok := strings.CutPrefix(strings.TrimSpace(line), "num.queries="); ok {
+			return strconv.Atoi(n)
+		}
+	}
+	return 0, fmt.Errorf("nsd-control tells no number of queries:\n%s", out)
+}

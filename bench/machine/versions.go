@@ -8,6 +8,15 @@ import (
 	"strings"
 )
 
+// Commit is the tree's commit, for reports, with a + when files differ from it.
+func Commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+").Output()
+	if err != nil {
+		return "commit unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // Versions names the programs that the cost benchmarks run, for reports.
 func Versions(ctx context.Context) string {
 	first := func(args ...string) string {

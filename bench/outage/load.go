@@ -9,10 +9,10 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"lastgood/bench/machine"
+	"lastgood/bench/openloop"
 )
 
 // question is one that is asked, and what came of it. Times are since the load began.
@@ -99,7 +99,7 @@ func client(host byte) (*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := stamp(conn); err != nil {
+	if err := openloop.Stamp(conn); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -123,12 +123,12 @@ func (g *generator) now() time.Duration { return time.Duration(time.Now().UnixNa
 func (g *generator) run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	precise(true)
-	defer precise(false)
+	openloop.Precise(true)
+	defer openloop.Precise(false)
 	msg := make([]byte, 0, 512)
 	for i := range g.questions {
 		q := &g.questions[i]
-		if err := g.sleep(ctx, q.due); err != nil {
+		if err := openloop.SleepUntil(ctx, time.Unix(0, g.began+int64(q.due))); err != nil {
 			return err
 		}
 		msg = appendQuery(msg[:0], uint16(i/clients), fmt.Sprintf("n%d.%s", q.name, zoneName))
@@ -142,23 +142,6 @@ func (g *generator) run(ctx context.Context) error {
 	return nil
 }
 
-// sleep returns when a moment has come.
-func (g *generator) sleep(ctx context.Context, until time.Duration) error {
-	for {
-		left := until - g.now()
-		if left <= 0 {
-			return ctx.Err()
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		t := syscall.NsecToTimespec(int64(min(left, 100*time.Millisecond)))
-		if err := syscall.Nanosleep(&t, nil); err != nil && !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
-}
-
 func (g *generator) receive(c int) {
 	msg, control := make([]byte, 4096), make([]byte, 128)
 	for {
@@ -169,7 +152,7 @@ func (g *generator) receive(c int) {
 		if err != nil { // the port was closed for a moment
 			continue
 		}
-		at, ok := stampOf(control[:m])
+		at, ok := openloop.StampOf(control[:m])
 		if !ok {
 			at = time.Now().UnixNano()
 		}

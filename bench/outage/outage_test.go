@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -110,27 +109,6 @@ func TestArrival(t *testing.T) {
 	for _, line := range []string{"", "12", "x udp", "12 sctp"} {
 		if _, err := parseArrival(line); err == nil {
 			t.Errorf("%q is an arrival", line)
-		}
-	}
-}
-
-func TestStamp(t *testing.T) {
-	var b []byte
-	add := func(level, kind uint32, data ...uint64) {
-		b = binary.NativeEndian.AppendUint64(b, uint64(controlHeader+8*len(data)))
-		b = binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(b, level), kind)
-		for _, d := range data {
-			b = binary.NativeEndian.AppendUint64(b, d)
-		}
-	}
-	add(0, 8, 7)
-	add(syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS, 1_800_000_000, 5)
-	if at, ok := stampOf(b); !ok || at != 1_800_000_000_000_000_005 {
-		t.Errorf("%d %v", at, ok)
-	}
-	for _, short := range [][]byte{nil, b[:20], b[:len(b)-1], make([]byte, 40)} {
-		if _, ok := stampOf(short); ok {
-			t.Errorf("%d octets have a stamp", len(short))
 		}
 	}
 }

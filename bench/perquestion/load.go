@@ -1,5 +1,5 @@
 // Package perquestion has what the benchmarks share that tell what a question costs
-// the processor, lastgood beside Unbound: the load, the measuring, and the table.
+// the processor: the load, the measuring, the arithmetic and the table.
 package perquestion
 
 import (
@@ -13,8 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-
-	"lastgood/bench/machine"
+	"time"
 )
 
 // Servers run on the first core, what loads and feeds them on the second.
@@ -47,33 +46,36 @@ type Load struct {
 	More  []string // arguments
 }
 
-// loaded is what dnsperf says of a run.
-type loaded struct {
-	answered, lost, wrong int
-	rate                  float64 // questions a second
+// Loaded is what dnsperf says of a run.
+type Loaded struct {
+	Answered, Lost int
+	Wrong          int           // of those answered, with another rcode
+	Rate           float64       // answers a second
+	Mean           time.Duration // from sending to reading
 }
 
 // Warm runs it and measures nothing.
 func (l Load) Warm(ctx context.Context) error {
-	_, err := l.run(ctx)
+	_, err := l.Run(ctx)
 	return err
 }
 
-func (l Load) run(ctx context.Context) (loaded, error) {
+// Run runs it once.
+func (l Load) Run(ctx context.Context) (Loaded, error) {
 	host, port, err := net.SplitHostPort(l.Addr)
 	if err != nil {
-		return loaded{}, err
+		return Loaded{}, err
 	}
 	args := append([]string{"-c", LoadCore, "dnsperf", "-s", host, "-p", port, "-d", l.File, "-c", "8", "-t", "5"}, l.More...)
 	out, err := exec.CommandContext(ctx, "taskset", args...).CombinedOutput()
 	if err != nil {
-		return loaded{}, fmt.Errorf("dnsperf: %w\n%s", err, out)
+		return Loaded{}, fmt.Errorf("dnsperf: %w\n%s", err, out)
 	}
 	return parse(string(out), l.Rcode)
 }
 
 // parse reads what dnsperf says at its end.
-func parse(out, rcode string) (loaded, error) {
+func parse(out, rcode string) (Loaded, error) {
 	var err error
 	number := func(label string) float64 {
 		m := regexp.MustCompile(label + `\s+([0-9.]+)`).FindStringSubmatch(out)
@@ -87,38 +89,10 @@ func parse(out, rcode string) (loaded, error) {
 		}
 		return v
 	}
-	l := loaded{answered: int(number("Queries completed:")), lost: int(number("Queries lost:")), rate: number("Queries per second:")}
-	l.wrong = l.answered - int(number(`Response codes:.*\b`+regexp.QuoteMeta(rcode)))
+	l := Loaded{
+		Answered: int(number("Queries completed:")), Lost: int(number("Queries lost:")), Rate: number("Queries per second:"),
+		Mean: time.Duration(number(`Average Latency \(s\):`) * float64(time.Second)),
+	}
+	l.Wrong = l.Answered - int(number(`Response codes:.*\b`+regexp.QuoteMeta(rcode)))
 	return l, err
-}
-
-// Result is one measured run of one workload.
-type Result struct {
-	Server, Workload string
-	Micros           float64 // CPU of the server process per answered question
-	Rate             float64 // questions per second
-	Lost             int
-	Memory           float64 // MiB resident at the end
-}
-
-// Measure runs the load once, and gives an error for a run that is not fair: a reply
-// with another rcode, or more than a hundredth lost.
-func Measure(ctx context.Context, p *machine.Process, load Load, server, workload string) (Result, error) {
-	before, err := p.CPU()
-	if err != nil {
-		return Result{}, err
-	}
-	l, err := load.run(ctx)
-	if err != nil {
-		return Result{}, err
-	}
-	after, err := p.CPU()
-	if err != nil {
-		return Result{}, err
-	}
-	if l.wrong > 0 || l.answered == 0 || l.lost*100 > l.answered {
-		return Result{}, fmt.Errorf("%d answered, %d lost, %d not %s: not a fair run", l.answered, l.lost, l.wrong, load.Rcode)
-	}
-	micros := float64((after - before).Microseconds()) / float64(l.answered)
-	return Result{server, workload, micros, l.rate, l.lost, p.Memory()}, nil
 }

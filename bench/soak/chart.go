@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"lastgood/bench/openloop"
 )
 
 // Sizes of the chart, in pixels.
@@ -30,8 +32,8 @@ type panel struct {
 }
 
 func panels() []panel {
-	p99 := func(h histogram) float64 { return h.quantile(0.99).Seconds() * 1000 }
-	p50 := func(h histogram) float64 { return h.quantile(0.5).Seconds() * 1000 }
+	p99 := func(h openloop.Histogram) float64 { return h.Quantile(0.99).Seconds() * 1000 }
+	p50 := func(h openloop.Histogram) float64 { return h.Quantile(0.5).Seconds() * 1000 }
 	return []panel{
 		{"memory, MiB", false, []series{
 			{"resident", "#c0392b", func(s *sample) float64 { return s.rss }},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"lastgood/bench/openloop"
 )
 
 // The bounds that a soak is judged by.
@@ -47,8 +49,8 @@ func (r *record) judge() []verdict {
 		count("descriptors under load", early, late, func(s *sample) float64 { return s.fds }),
 		left("goroutines at rest", r.before.goroutines, r.after.goroutines, leftGoroutines),
 		left("descriptors at rest", r.before.fds, r.after.fds, leftFiles),
-		latency("p99 of cached questions", early, late, func(s *sample) histogram { return s.window[steady] }),
-		latency("p99 of all questions", early, late, func(s *sample) histogram { return s.all() }),
+		latency("p99 of cached questions", early, late, func(s *sample) openloop.Histogram { return s.window[steady] }),
+		latency("p99 of all questions", early, late, func(s *sample) openloop.Histogram { return s.all() }),
 	}
 	end := &r.samples[len(r.samples)-1]
 	unexplained := r.unexplained()
@@ -111,10 +113,10 @@ func left(what string, before, after, more float64) verdict {
 	return verdict{what, fmt.Sprintf("at most %.0f (before the load %.0f)", before+more, before), fmt.Sprintf("%.0f", after), after <= before+more}
 }
 
-func latency(what string, early, late []sample, of func(*sample) histogram) verdict {
+func latency(what string, early, late []sample, of func(*sample) openloop.Histogram) verdict {
 	p99 := func(s *sample) float64 {
 		h := of(s)
-		return float64(h.quantile(0.99))
+		return float64(h.Quantile(0.99))
 	}
 	a, b := time.Duration(median(early, p99)), time.Duration(median(late, p99))
 	bound := max(time.Duration(latencyFactor*float64(a)), a+latencyFloor)
@@ -125,9 +127,9 @@ func latency(what string, early, late []sample, of func(*sample) histogram) verd
 func round(d time.Duration) time.Duration { return d.Round(max(10*time.Microsecond, d/200)) }
 
 // all is the latency of all questions in the sample's window.
-func (s *sample) all() (h histogram) {
+func (s *sample) all() (h openloop.Histogram) {
 	for c := range s.window {
-		h.add(&s.window[c])
+		h.Add(&s.window[c])
 	}
 	return h
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"lastgood/bench/machine"
+	"lastgood/bench/openloop"
 )
 
 // Where the lab's resolver is, on loopback.
@@ -158,8 +159,8 @@ type sample struct {
 	flights, tcpConns     float64
 	asked, answered, lost uint64  // by the client, in all so far
 	rate                  float64 // questions a second since the sample before
-	hist                  [classes]histogram
-	window                [classes]histogram // since the sample before
+	hist                  [classes]openloop.Histogram
+	window                [classes]openloop.Histogram // since the sample before
 }
 
 // sample reads the metrics and what the kernel says.

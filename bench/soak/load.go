@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lastgood/bench/machine"
+	"lastgood/bench/openloop"
 )
 
 const (
@@ -54,7 +55,7 @@ type conn struct {
 	mu     sync.Mutex
 	open   [1 << 16]open // by id
 	nextID uint16
-	hist   [classes]histogram
+	hist   [classes]openloop.Histogram
 }
 
 // open is a question under way; asked is 0 when there is none.
@@ -75,6 +76,18 @@ func newGenerator(seed uint64) (*generator, error) {
 		g.running.Go(func() { g.receive(g.conns[i]) })
 	}
 	return g, nil
+}
+
+// client opens a socket to the server from an address of its own.
+func client(i int) (*net.UDPConn, syscall.RawConn, error) {
+	from := &net.UDPAddr{IP: net.IPv4(127, 0, 1, byte(1+i))}
+	conn, err := net.DialUDP("udp4", from, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: dnsPort})
+	if err != nil {
+		return nil, nil, err
+	}
+	conn.SetReadBuffer(4 << 20)
+	raw, err := conn.SyscallConn()
+	return conn, raw, err
 }
 
 func (g *generator) close() {
@@ -98,7 +111,7 @@ const (
 
 // run asks until close.
 func (g *generator) run() {
-	v := newVector()
+	v := openloop.NewVector()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	due, at, swept, turn := 0.0, g.now(), g.now(), 0
@@ -117,7 +130,7 @@ func (g *generator) run() {
 			due = most
 		}
 		for due >= 1 {
-			n := min(int(due), batchSize)
+			n := min(int(due), openloop.Batch)
 			g.ask(g.conns[turn%clients], v, n, g.mix.next)
 			turn++
 			due -= float64(n)
@@ -132,10 +145,10 @@ func (g *generator) run() {
 func (g *generator) now() time.Duration { return time.Since(g.start) }
 
 // ask sends n questions from one client.
-func (g *generator) ask(c *conn, v *vector, n int, next func() question) {
+func (g *generator) ask(c *conn, v *openloop.Vector, n int, next func() question) {
 	c.mu.Lock()
 	now := g.now()
-	var ids [batchSize]uint16
+	var ids [openloop.Batch]uint16
 	for i := range n {
 		for c.open[c.nextID].asked != 0 { // never all 65,536: see patience and the rates that are reached
 			c.nextID++
@@ -143,11 +156,11 @@ func (g *generator) ask(c *conn, v *vector, n int, next func() question) {
 		q := next()
 		ids[i] = c.nextID
 		c.open[c.nextID] = open{now, q}
-		v.set(i, q.msg, c.nextID)
+		v.Set(i, q.msg, c.nextID)
 		c.nextID++
 	}
 	c.mu.Unlock()
-	sent := v.send(c.raw, n)
+	sent := v.Send(c.raw, n)
 	g.asked.Add(uint64(sent))
 	if sent < n {
 		g.behind.Add(uint64(n - sent))
@@ -160,19 +173,16 @@ func (g *generator) ask(c *conn, v *vector, n int, next func() question) {
 }
 
 func (g *generator) receive(c *conn) {
-	v := newVector()
-	for i := range v.iovs {
-		v.iovs[i].SetLen(maxReply)
-	}
+	v := openloop.NewVector()
 	for {
-		n, err := v.receive(c.raw)
+		n, err := v.Receive(c.raw)
 		if err != nil {
 			return
 		}
 		now, fits := g.now(), uint64(0)
 		c.mu.Lock()
 		for i := range n {
-			msg := v.get(i)
+			msg := v.Get(i)
 			if len(msg) < 12 {
 				continue
 			}
@@ -180,7 +190,7 @@ func (g *generator) receive(c *conn) {
 			if o.asked == 0 {
 				continue
 			}
-			c.hist[o.q.class][bucket(now-o.asked)]++
+			c.hist[o.q.class].Note(now - o.asked)
 			o.asked = 0
 			fits++
 		}
@@ -214,11 +224,11 @@ func (g *generator) lose(o *open) {
 }
 
 // latencies is what all clients measured so far.
-func (g *generator) latencies() (sum [classes]histogram) {
+func (g *generator) latencies() (sum [classes]openloop.Histogram) {
 	for _, c := range g.conns {
 		c.mu.Lock()
 		for k := range sum {
-			sum[k].add(&c.hist[k])
+			sum[k].Add(&c.hist[k])
 		}
 		c.mu.Unlock()
 	}
@@ -227,11 +237,11 @@ func (g *generator) latencies() (sum [classes]histogram) {
 
 // warm asks every popular and less popular name once.
 func (g *generator) warm(ctx context.Context) error {
-	v := newVector()
+	v := openloop.NewVector()
 	all := append(append(append([]question(nil), g.mix.popular[0]...), g.mix.popular[1]...), g.mix.lesser...)
-	for i := 0; i < len(all); i += batchSize {
-		n, k := min(batchSize, len(all)-i), i
-		g.ask(g.conns[i/batchSize%clients], v, n, func() question { k++; return all[k-1] })
+	for i := 0; i < len(all); i += openloop.Batch {
+		n, k := min(openloop.Batch, len(all)-i), i
+		g.ask(g.conns[i/openloop.Batch%clients], v, n, func() question { k++; return all[k-1] })
 		if err := machine.Wait(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
@@ -288,9 +298,9 @@ func (g *generator) sustains(ctx context.Context, rate float64) (bool, error) {
 		return false, err
 	}
 	after := g.latencies()
-	cached := after[steady].minus(&before[steady])
-	p99, open := cached.quantile(0.99), g.unanswered(steady)
-	ok := p99 <= maxP99 && float64(open) <= maxLoss*float64(cached.count()) && float64(behind) <= 0.02*float64(asked)
+	cached := after[steady].Minus(&before[steady])
+	p99, open := cached.Quantile(0.99), g.unanswered(steady)
+	ok := p99 <= maxP99 && float64(open) <= maxLoss*float64(cached.Count()) && float64(behind) <= 0.02*float64(asked)
 	log.Printf("%7.0f questions/s: cached p99 %v, %d unanswered, %d not asked in time: %v", rate, p99, open, behind, ok)
 	g.forget()
 	return ok, nil

@@ -15,7 +15,7 @@ func (s *sample) line() string {
 	all := s.all()
 	return fmt.Sprintf("%6v  %7.0f/s  RSS %.0f heap %.0f MiB  %4.0f goroutines %4.0f files  cached p99 %v  all p50 %v p99 %v  %d lost  %.0f dropped",
 		s.at.Round(time.Second), s.rate, s.rss, s.heap, s.goroutines, s.fds,
-		round(s.window[steady].quantile(0.99)), round(all.quantile(0.5)), round(all.quantile(0.99)), s.lost, s.dropped)
+		round(s.window[steady].Quantile(0.99)), round(all.Quantile(0.5)), round(all.Quantile(0.99)), s.lost, s.dropped)
 }
 
 // write tells the result on standard output and, when out is given, in files.
@@ -49,8 +49,8 @@ func (r *record) markdown(verdicts []verdict, out string) string {
 	}
 	b.WriteString("\n| questions | number | p50 | p99 | p99.9 |\n|---|---|---|---|---|\n")
 	for c := range class(classes) {
-		h := end.hist[c].minus(&first.hist[c])
-		fmt.Fprintf(&b, "| %s | %d | %v | %v | %v |\n", c, h.count(), round(h.quantile(0.5)), round(h.quantile(0.99)), round(h.quantile(0.999)))
+		h := end.hist[c].Minus(&first.hist[c])
+		fmt.Fprintf(&b, "| %s | %d | %v | %v | %v |\n", c, h.Count(), round(h.Quantile(0.5)), round(h.Quantile(0.99)), round(h.Quantile(0.999)))
 	}
 	r.tellLosses(&b)
 	if out != "" {
@@ -98,8 +98,8 @@ func (r *record) csv() string {
 		all, cached := s.all(), s.window[steady]
 		fmt.Fprintf(&b, "%.1f,%.1f,%.1f,%.0f,%.0f,%.0f,%.0f,%.0f,%.0f,%d,%.0f,%.0f,%.0f,%.2f,%.2f,%d,%d,%d,%d\n",
 			s.at.Seconds(), s.rss, s.heap, s.goroutines, s.fds, s.rate, s.servfail, s.dropped, s.kernelDrops, s.lost, s.waiting, s.flights, s.sockets,
-			s.cacheUsed/(1<<20), s.cpu, cached.quantile(0.5).Microseconds(), cached.quantile(0.99).Microseconds(),
-			all.quantile(0.5).Microseconds(), all.quantile(0.99).Microseconds())
+			s.cacheUsed/(1<<20), s.cpu, cached.Quantile(0.5).Microseconds(), cached.Quantile(0.99).Microseconds(),
+			all.Quantile(0.5).Microseconds(), all.Quantile(0.99).Microseconds())
 	}
 	return b.String()
 }

@@ -78,7 +78,7 @@ func (r *record) take(l *lab, g *generator, now time.Duration) (sample, error) {
 func (s *sample) since(last *sample) {
 	s.rate = float64(s.answered-last.answered) / (s.at - last.at).Seconds()
 	for c := range s.window {
-		s.window[c] = s.hist[c].minus(&last.hist[c])
+		s.window[c] = s.hist[c].Minus(&last.hist[c])
 	}
 }
 

@@ -6,33 +6,6 @@ import (
 	"time"
 )
 
-func TestBucketsKeepTheirWidth(t *testing.T) {
-	last := -1
-	for d := time.Duration(0); d < 16*time.Second; d += max(d/50, time.Microsecond) {
-		b := bucket(d)
-		if b < last {
-			t.Fatalf("%v is in bucket %d, less than something shorter", d, b)
-		}
-		last = b
-		if lo, hi := least(b), least(b+1); d < lo || d >= hi || hi > lo+lo/12+time.Microsecond {
-			t.Fatalf("%v is in bucket %d, from %v to %v", d, b, lo, hi)
-		}
-	}
-}
-
-func TestQuantile(t *testing.T) {
-	var h histogram
-	for i := range 1000 {
-		h[bucket(time.Duration(i)*time.Millisecond)]++
-	}
-	for _, q := range []float64{0.5, 0.9, 0.99} {
-		got := h.quantile(q).Seconds()
-		if math.Abs(got-q) > 0.07 {
-			t.Errorf("quantile %v is %v s", q, got)
-		}
-	}
-}
-
 func TestFit(t *testing.T) {
 	var x, y []float64
 	for i := range 100 {
@@ -51,7 +24,7 @@ func TestJudgeSeesGrowth(t *testing.T) {
 			s := sample{at: time.Duration(i) * 5 * time.Second, rss: 100 + float64(i%3), heap: 40, goroutines: 200, fds: 90, answered: 1}
 			for c := range s.window {
 				for range 100 {
-					s.window[c][bucket(time.Millisecond)]++
+					s.window[c].Note(time.Millisecond)
 				}
 			}
 			change(i, &s)
@@ -73,7 +46,7 @@ func TestJudgeSeesGrowth(t *testing.T) {
 		"panic":      {func(i int, s *sample) { s.panics = float64(i / 99) }, false},
 		"latency": {func(i int, s *sample) {
 			for range max(0, i-60) {
-				s.window[steady][bucket(80*time.Millisecond)]++
+				s.window[steady].Note(80 * time.Millisecond)
 			}
 		}, false},
 	} {

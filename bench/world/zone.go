@@ -1,4 +1,4 @@
-package main
+package world
 
 import (
 	"bytes"
@@ -96,9 +96,9 @@ func (z *zone) add(owner string, typ uint16, rdata []byte, text string) {
 	z.records = append(z.records, record{owner, typ, rdata, text})
 }
 
-func (z *zone) addA(owner, addr string) {
-	a := netip.MustParseAddr(addr).As4()
-	z.add(owner, typeA, a[:], addr)
+func (z *zone) addA(owner string, addr netip.Addr) {
+	a := addr.As4()
+	z.add(owner, typeA, a[:], addr.String())
 }
 
 // delegate adds what the parent says of a child that is signed.
@@ -108,6 +108,12 @@ func (z *zone) delegate(child *zone, server string) {
 	digest := child.entry.digest()
 	rdata := append(binary.BigEndian.AppendUint16(nil, child.entry.tag), algorithm, 2)
 	z.add(child.name, typeDS, append(rdata, digest...), fmt.Sprintf("%d %d 2 %s", child.entry.tag, algorithm, hex.EncodeToString(digest)))
+}
+
+// delegateUnsigned adds what the parent says of a child that is not signed.
+func (z *zone) delegateUnsigned(child, server string) {
+	z.cuts[child] = true
+	z.add(child, typeNS, wireName(server), server)
 }
 
 // digest is what a DS record has of it.

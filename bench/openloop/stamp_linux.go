@@ -1,4 +1,4 @@
-package main
+package openloop
 
 import (
 	"encoding/binary"
@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// stamp makes the kernel note when each datagram came, so that it does not
+// Stamp makes the kernel note when each datagram came, so that it does not
 // matter when this program gets to read it.
-func stamp(conn *net.UDPConn) error {
+func Stamp(conn *net.UDPConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -28,9 +28,9 @@ const (
 	timespecSize  = 16
 )
 
-// stampOf is the time, in nanoseconds of the wall clock, of control messages
+// StampOf is the time, in nanoseconds of the wall clock, of control messages
 // that came with a datagram.
-func stampOf(b []byte) (at int64, ok bool) {
+func StampOf(b []byte) (at int64, ok bool) {
 	order := binary.NativeEndian
 	for len(b) >= controlHeader {
 		size := order.Uint64(b)
@@ -47,9 +47,9 @@ func stampOf(b []byte) (at int64, ok bool) {
 	return 0, false
 }
 
-// precise asks the kernel to wake this thread on time: it may otherwise be late
+// Precise asks the kernel to wake this thread on time: it may otherwise be late
 // by 50 µs to save wake-ups. Best effort: the lateness is measured.
-func precise(on bool) {
+func Precise(on bool) {
 	const setTimerSlack = 29
 	slack := uintptr(0) // as it was
 	if on {

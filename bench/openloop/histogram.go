@@ -1,12 +1,12 @@
-package main
+package openloop
 
 import (
 	"math/bits"
 	"time"
 )
 
-// histogram counts durations in buckets of about 6 % width, up to 17 s.
-type histogram [bucketCount]uint64
+// Histogram counts durations in buckets of about 6 % width, up to 17 s.
+type Histogram [bucketCount]uint64
 
 const (
 	subBits     = 4
@@ -31,9 +31,9 @@ func least(b int) time.Duration {
 	return time.Duration(1<<subBits|b&(1<<subBits-1)) << shift * time.Microsecond
 }
 
-// quantile is the upper end of the bucket in which the share q lies.
-func (h *histogram) quantile(q float64) time.Duration {
-	total := h.count()
+// Quantile is the upper end of the bucket in which the share q lies.
+func (h *Histogram) Quantile(q float64) time.Duration {
+	total := h.Count()
 	if total == 0 {
 		return 0
 	}
@@ -46,21 +46,26 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return least(bucketCount)
 }
 
-func (h *histogram) count() (n uint64) {
+// Count is how many durations it counted.
+func (h *Histogram) Count() (n uint64) {
 	for _, c := range h {
 		n += c
 	}
 	return n
 }
 
-func (h *histogram) add(o *histogram) {
+// Note counts a duration.
+func (h *Histogram) Note(d time.Duration) { h[bucket(d)]++ }
+
+// Add adds what another one counted.
+func (h *Histogram) Add(o *Histogram) {
 	for i := range h {
 		h[i] += o[i]
 	}
 }
 
-// minus is what came since an earlier state.
-func (h *histogram) minus(o *histogram) (d histogram) {
+// Minus is what came since an earlier state.
+func (h *Histogram) Minus(o *Histogram) (d Histogram) {
 	for i := range h {
 		d[i] = h[i] - o[i]
 	}

@@ -1,0 +1,4 @@
+clearTA('.')
+{{- if .Validate}}
+addTA('.', '{{.AnchorData}}')
+{{- end}}

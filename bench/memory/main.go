@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"lastgood/bench/filling"
 )
 
 // Ports of the run, all on loopback.
@@ -23,6 +25,8 @@ const (
 	authorityPort = 5398
 	controlPort   = 8397
 )
+
+func resolverAddr() string { return fmt.Sprintf("127.0.0.1:%d", resolverPort) }
 
 // warmNames are asked before the first measurement: code, threads and first
 // buffers are not what a name costs.
@@ -45,16 +49,17 @@ type figure struct {
 func main() {
 	binary := flag.String("lastgood", "", "the lastgood binary; built from the parent folder when empty")
 	sizes := flag.String("names", "100000,1000000", "how many names, separated by commas, each up to 10000000")
+	churns := flag.String("churn", "32,256", "cache sizes in MiB to be filled several times over, separated by commas; empty: none")
 	out := flag.String("out", "", "also write the report to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *binary, *sizes, *out); err != nil {
+	if err := run(ctx, *binary, *sizes, *churns, *out); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, binary, sizes, out string) error {
+func run(ctx context.Context, binary, sizes, churns, out string) error {
 	dir, err := os.MkdirTemp("", "lastgood-memory-")
 	if err != nil {
 		return err
@@ -66,32 +71,44 @@ func run(ctx context.Context, binary, sizes, out string) error {
 			return fmt.Errorf("building lastgood: %w\n%s", err, msg)
 		}
 	}
-	authority, err := serveAnything()
+	authority, err := filling.Serve(fmt.Sprintf("127.0.0.1:%d", authorityPort))
 	if err != nil {
 		return err
 	}
 	defer authority.Close()
-	var list []figure
-	for size := range strings.SplitSeq(sizes, ",") {
-		var names int
-		if _, err := fmt.Sscan(size, &names); err != nil || names < warmNames || names > 10_000_000 {
-			return fmt.Errorf("%q is no number of names from %d to 10000000", size, warmNames)
-		}
-		for _, s := range servers(dir, binary, names) {
-			f, err := measure(ctx, s, names)
-			if err != nil {
-				return fmt.Errorf("%s, %d names: %w", s.name, names, err)
-			}
-			log.Printf("%s, %d names: %.0f bytes a name by RSS, %.0f by own accounting", f.server, names, f.rss, f.own)
-			list = append(list, f)
-		}
+	list, err := figures(ctx, dir, binary, sizes)
+	if err != nil {
+		return err
 	}
-	text := report(list)
+	all, err := churnAll(ctx, dir, binary, churns)
+	if err != nil {
+		return err
+	}
+	text := report(list) + churnReport(all)
 	fmt.Print(text)
 	if out != "" {
 		return os.WriteFile(out, []byte(text), 0o644)
 	}
 	return nil
+}
+
+func figures(ctx context.Context, dir, binary, sizes string) ([]figure, error) {
+	var list []figure
+	for size := range strings.SplitSeq(sizes, ",") {
+		var names int
+		if _, err := fmt.Sscan(size, &names); err != nil || names < warmNames || names > 10_000_000 {
+			return nil, fmt.Errorf("%q is no number of names from %d to 10000000", size, warmNames)
+		}
+		for _, s := range servers(dir, binary, names) {
+			f, err := measure(ctx, s, names)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %d names: %w", s.name, names, err)
+			}
+			log.Printf("%s, %d names: %.0f bytes a name by RSS, %.0f by own accounting", f.server, names, f.rss, f.own)
+			list = append(list, f)
+		}
+	}
+	return list, nil
 }
 
 func measure(ctx context.Context, s server, names int) (figure, error) {
@@ -101,14 +118,14 @@ func measure(ctx context.Context, s server, names int) (figure, error) {
 	}
 	defer p.stop()
 	start := time.Now()
-	if err := fill(ctx, "w", warmNames); err != nil {
+	if err := filling.Fill(ctx, resolverAddr(), "w", warmNames); err != nil {
 		return figure{}, err
 	}
 	before, err := p.rest(ctx)
 	if err != nil {
 		return figure{}, err
 	}
-	if err := fill(ctx, "n", names); err != nil {
+	if err := filling.Fill(ctx, resolverAddr(), "n", names); err != nil {
 		return figure{}, err
 	}
 	after, err := p.rest(ctx)

@@ -22,26 +22,33 @@ type server struct {
 	args []string
 }
 
+// lastgood is ours, with a cache of a size and what the configuration says of its
+// snapshot.
+func lastgood(dir, binary string, mib int, snapshot string) server {
+	text := fmt.Sprintf("listen: [\"dns://127.0.0.1:%d\"]\ncontrol: {listen: \"127.0.0.1:%d\"}\ncache: {size: %dMiB, snapshot: %s}\nrecursion: {do-not-query: []}\ndnssec: {validation: false}\n"+
+		"stub: [{zone: \"bench.\", servers: [\"127.0.0.1:%d\"]}]\nlog: {level: error}\n", resolverPort, controlPort, mib, snapshot, authorityPort)
+	return server{"lastgood", []string{binary, "serve", "--config", write(dir, "lastgood.yaml", text)}}
+}
+
+func write(dir, name, text string) string {
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	return path
+}
+
 // servers are configured alike: one thread, a cache larger than the data, the
 // names below a stub zone.
 func servers(dir, binary string, names int) []server {
 	mib := max(64, names*1500>>20)
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			panic(err)
-		}
-		return path
-	}
-	ours := fmt.Sprintf("listen: [\"dns://127.0.0.1:%d\"]\ncontrol: {listen: \"127.0.0.1:%d\"}\ncache: {size: %dMiB, snapshot: \"off\"}\nrecursion: {do-not-query: []}\ndnssec: {validation: false}\n"+
-		"stub: [{zone: \"bench.\", servers: [\"127.0.0.1:%d\"]}]\nlog: {level: error}\n", resolverPort, controlPort, mib, authorityPort)
-	list := []server{{"lastgood", []string{binary, "serve", "--config", write("lastgood.yaml", ours)}}}
+	list := []server{lastgood(dir, binary, mib, `"off"`)}
 	if unbound, err := exec.LookPath("/usr/sbin/unbound"); err == nil {
 		theirs := fmt.Sprintf("server:\n  interface: 127.0.0.1@%d\n  num-threads: 1\n  module-config: \"iterator\"\n  minimal-responses: yes\n"+
 			"  rrset-cache-size: %dm\n  msg-cache-size: %dm\n  do-not-query-localhost: no\n  do-daemonize: no\n  use-syslog: no\n  username: \"\"\n  chroot: \"\"\n"+
 			"  pidfile: \"\"\n  verbosity: 0\nremote-control:\n  control-enable: no\nstub-zone:\n  name: \"bench.\"\n  stub-addr: 127.0.0.1@%d\n",
 			resolverPort, mib, mib, authorityPort)
-		list = append(list, server{"unbound", []string{unbound, "-d", "-c", write("unbound.conf", theirs)}})
+		list = append(list, server{"unbound", []string{unbound, "-d", "-c", write(dir, "unbound.conf", theirs)}})
 	}
 	return list
 }

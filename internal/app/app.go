@@ -257,6 +257,6 @@ func (a *App) Stop(ctx context.Context) error {
 		a.end()
 	}
 	a.tasks.Wait()
-	a.saveSnapshot()
+	a.saveSnapshot(nil)
 	return err
 }

@@ -123,7 +123,7 @@ func (a *App) saveSnapshots(ctx context.Context) {
 				timer.Reset(due.Sub(now))
 			}
 		case <-timer.C:
-			a.saveSnapshot()
+			a.saveSnapshot((&rest{clock: a.clock, ended: ctx.Err, work: saveWork, begun: a.clock.Now()}).take)
 			due = a.clock.Now().Add(every)
 			timer.Reset(every)
 		}
@@ -138,15 +138,22 @@ func (a *App) soonest(now clock.Mono) clock.Mono {
 	return max(now.Add(flushDelay), s.since.Add(saveShare*s.saveTook))
 }
 
-// saveSnapshot writes the cache to its file, if it may. It is not called twice
-// at once.
-func (a *App) saveSnapshot() {
+// How many times as long as they rest saving and loading work. A save has time; while
+// one loads, questions go upstream whose answers are in the file.
+const (
+	saveWork = 1
+	loadWork = 4
+)
+
+// saveSnapshot writes the cache to its file, if it may, and rests meanwhile, see
+// cache.SnapshotHeader. It is not called twice at once.
+func (a *App) saveSnapshot(rest func()) {
 	if !a.snapshots.loaded.Load() || a.snapshots.off.Load() {
 		return
 	}
 	a.tellOthers()
 	now, wall := a.clock.Now(), a.clock.Wall()
-	h := cache.SnapshotHeader{Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(memory{a.infra.Memory(), a.infra.SilentServers(now)}, moments{now, wall})}
+	h := cache.SnapshotHeader{Rest: rest, Zones: a.snapshots.said.fingerprints(wall), Memory: encodeMemory(memory{a.infra.Memory(), a.infra.SilentServers(now)}, moments{now, wall})}
 	var entries int
 	var size counter
 	err := durable.WriteFile(a.o.Snapshot, 0o600, func(w io.Writer) (err error) {
@@ -245,6 +252,7 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	now, wall := a.clock.Now(), a.clock.Wall()
 	report, err = a.cache.ReadSnapshot(&endingReader{ctx, f}, now, wall, cache.SnapshotHeader{
 		Zones: a.snapshots.said.fingerprints(wall),
+		Rest:  (&rest{clock: a.clock, ended: ctx.Err, work: loadWork, begun: now.Add(headStart)}).take,
 		Restore: func(memory []byte, about *cache.LoadReport) {
 			m := decodeMemory(memory, about, moments{now, wall})
 			a.infra.Restore(m.cuts)

@@ -58,7 +58,7 @@ func fillDisk(t *testing.T, dir string) {
 	file, filler := filepath.Join(dir, "cache.snapshot"), filepath.Join(dir, "filler")
 	k := startKeeping(t, file, "")
 	k.put("first.example.", 3600)
-	k.saveSnapshot()
+	k.saveSnapshot(nil)
 	before, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func fillDisk(t *testing.T, dir string) {
 		k.put(fmt.Sprintf("h%d.example.", n), 3600)
 	}
 	for range 3 {
-		k.saveSnapshot()
+		k.saveSnapshot(nil)
 	}
 	if now, err := os.ReadFile(file); err != nil || !bytes.Equal(now, before) {
 		t.Errorf("the last snapshot is not what it was (%v)", err)
@@ -92,7 +92,7 @@ func fillDisk(t *testing.T, dir string) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	k.saveSnapshot()
+	k.saveSnapshot(nil)
 	if n := k.metric("lastgood_snapshot_saves_total"); n != 2 {
 		t.Errorf("%v saves, want 2; the log says %s", n, k.log.String())
 	}

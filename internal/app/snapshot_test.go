@@ -330,8 +330,8 @@ func TestNoRoomForSnapshots(t *testing.T) {
 	if err := os.RemoveAll(filepath.Dir(file)); err != nil {
 		t.Fatal(err)
 	}
-	k.saveSnapshot()
-	k.saveSnapshot()
+	k.saveSnapshot(nil)
+	k.saveSnapshot(nil)
 	if n := k.metric("lastgood_snapshot_failures_total", "what", "save"); n != 2 || strings.Count(k.log.String(), "was not saved") != 1 {
 		t.Errorf("%v failures; the log says %s", n, k.log.String())
 	}
@@ -371,7 +371,7 @@ func TestNoSnapshotOfAnAppThatDidNotStart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cache.snapshot")
 	first := startKeeping(t, file, "")
 	first.put("www.example.", 3600)
-	first.saveSnapshot()
+	first.saveSnapshot(nil)
 	before, err := os.Stat(file)
 	if err != nil {
 		t.Fatal(err)
@@ -399,13 +399,13 @@ func TestTwoWithOneFile(t *testing.T) {
 	one.put("one.example.", 3600)
 	two.put("two.example.", 3600)
 	for range 3 {
-		one.saveSnapshot()
-		one.saveSnapshot()
+		one.saveSnapshot(nil)
+		one.saveSnapshot(nil)
 		if strings.Contains(one.log.String(), "another program") {
 			t.Fatal("took itself for another program")
 		}
 	}
-	two.saveSnapshot()
+	two.saveSnapshot(nil)
 	one.stop(t)
 	two.stop(t)
 	for _, k := range []*keeping{one, two} {

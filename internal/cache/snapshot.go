@@ -74,6 +74,27 @@ type SnapshotHeader struct {
 	// Restore is given the memory when a snapshot is read, once and before
 	// anything is stored. nil: nobody wants it.
 	Restore func(memory []byte, about *LoadReport)
+	// Rest is called again and again while a snapshot is written or read, after work of
+	// some ten microseconds, and with no lock held: whoever runs on the same processor
+	// can be let go first. nil: nobody waits.
+	Rest func()
+}
+
+// restEvery is after how many entries, written or read, Rest is called.
+const restEvery = 32
+
+// rests calls Rest.
+type rests struct {
+	rest func()
+	done int // entries since
+}
+
+// one tells of an entry that was dealt with.
+func (r *rests) one() {
+	if r.done++; r.done >= restEvery && r.rest != nil {
+		r.done = 0
+		r.rest()
+	}
 }
 
 // LoadReport tells what became of a snapshot that was read.

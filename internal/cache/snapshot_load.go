@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"runtime"
 	"slices"
 	"time"
 
@@ -31,14 +30,14 @@ func (c *Cache) ReadSnapshot(r io.ReadSeeker, now clock.Mono, wall time.Time, h 
 	c.store.sweepMu.Lock() // no tombstone shall retire while something older comes in
 	defer c.store.sweepMu.Unlock()
 	gen := c.tombs.gen.Load()
-	check := &loader{c: c, zones: h.Zones, dry: true}
+	check := &loader{c: c, zones: h.Zones, dry: true, rests: rests{rest: h.Rest}}
 	if err := check.read(r); err != nil {
 		return LoadReport{}, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return LoadReport{}, fmt.Errorf("read the snapshot again: %w", err)
 	}
-	l := &loader{c: c, zones: h.Zones, restore: h.Restore, gen: gen, now: now, wall: wall.UnixNano()}
+	l := &loader{c: c, zones: h.Zones, restore: h.Restore, gen: gen, now: now, wall: wall.UnixNano(), rests: check.rests}
 	err := l.read(r)
 	return l.report, err
 }
@@ -61,6 +60,7 @@ type loader struct {
 	hit       Hit
 	rec       []byte
 	report    LoadReport
+	rests
 }
 
 // read goes through a snapshot from its beginning.
@@ -79,9 +79,6 @@ func (l *loader) read(r io.Reader) error {
 		}
 		if kind == blockEnd {
 			return s.atEnd()
-		}
-		if !l.dry {
-			runtime.Gosched() // those who ask go first
 		}
 	}
 }
@@ -111,6 +108,7 @@ func (l *loader) block(kind byte, c *cursor) bool {
 		if !item(c) {
 			return false
 		}
+		l.one()
 	}
 	return true
 }

@@ -30,7 +30,7 @@ func (c *Cache) WriteSnapshot(w io.Writer, now clock.Mono, wall time.Time, h Sna
 	if len(h.Memory) > maxMemory {
 		h.Memory = nil // what counts is the entries
 	}
-	s := &saver{c: c, now: now, wall: wall.UnixNano(), out: newSnapshotWriter(w)}
+	s := &saver{c: c, now: now, wall: wall.UnixNano(), out: newSnapshotWriter(w), rests: rests{rest: h.Rest}}
 	s.header(h)
 	delegations := s.delegations()
 	entries := s.entries()
@@ -47,6 +47,7 @@ type saver struct {
 	now  clock.Mono
 	wall int64 // Unix nanoseconds at now
 	out  *snapshotWriter
+	rests
 }
 
 // timeOf is the time of day of a moment.
@@ -80,6 +81,7 @@ func (s *saver) entries() int {
 				s.out.entry(h, hits, s.timeOf(h.Stored()))
 				count++
 			}
+			s.one()
 			return s.out.err == nil
 		})
 	}

@@ -1,4 +1,6 @@
-package main
+// Package filling fills a resolver's cache with as many names as one wants: an
+// authority that knows them all, and a client that asks for each.
+package filling
 
 import (
 	"context"
@@ -16,9 +18,13 @@ const (
 	tries    = 20
 )
 
-// serveAnything answers every A question with one address for a day.
-func serveAnything() (net.PacketConn, error) {
-	pc, err := net.ListenPacket("udp4", fmt.Sprintf("127.0.0.1:%d", authorityPort))
+// Zone is where the names lie.
+const Zone = "bench."
+
+// Serve answers every A question in the zone with one address for a day, until the
+// connection is closed.
+func Serve(addr string) (net.PacketConn, error) {
+	pc, err := net.ListenPacket("udp4", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +64,10 @@ func answer(q []byte) []byte {
 	return append(r, make([]byte, 18)...)
 }
 
-// fill asks the server for names until each was answered.
-func fill(ctx context.Context, prefix string, names int) error {
-	conn, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", resolverPort))
+// Fill asks the resolver at an address for so many names, the prefix with a number from
+// 0 on, until each was answered.
+func Fill(ctx context.Context, addr, prefix string, names int) error {
+	conn, err := net.Dial("udp4", addr)
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,7 @@ func fill(ctx context.Context, prefix string, names int) error {
 				break // 65,536 later: it has to be answered first
 			}
 			asked[uint16(next)] = next
-			conn.Write(question(uint16(next), fmt.Sprintf("%s%d", prefix, next)))
+			conn.Write(Question(nil, uint16(next), fmt.Sprintf("%s%d", prefix, next)))
 			next++
 		}
 		conn.SetReadDeadline(time.Now().Add(patience))
@@ -87,7 +94,7 @@ func fill(ctx context.Context, prefix string, names int) error {
 				return fmt.Errorf("%d questions stay without an answer", len(asked))
 			}
 			for id, i := range asked {
-				conn.Write(question(id, fmt.Sprintf("%s%d", prefix, i)))
+				conn.Write(Question(nil, id, fmt.Sprintf("%s%d", prefix, i)))
 			}
 		case err != nil:
 			return err
@@ -99,7 +106,8 @@ func fill(ctx context.Context, prefix string, names int) error {
 	return nil
 }
 
-func question(id uint16, label string) []byte {
-	q := append(binary.BigEndian.AppendUint16(nil, id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, byte(len(label)))
-	return append(append(q, label...), 5, 'b', 'e', 'n', 'c', 'h', 0, 0, 1, 0, 1)
+// Question appends a question for the address of a label in the zone.
+func Question(b []byte, id uint16, label string) []byte {
+	b = append(binary.BigEndian.AppendUint16(b, id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, byte(len(label)))
+	return append(append(b, label...), 5, 'b', 'e', 'n', 'c', 'h', 0, 0, 1, 0, 1)
 }

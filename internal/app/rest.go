@@ -12,9 +12,10 @@ import (
 // new datagrams when one merely yields.
 type rest struct {
 	clock *clock.Clock
-	ended func() error // an error where nobody waits any more
-	work  int          // how many times as long as a rest is a piece of work
-	begun clock.Mono   // the piece
+	ended <-chan struct{} // closed when nobody waits any more
+	work  int             // how many times as long as a rest is a piece of work
+	begun clock.Mono      // the piece
+	timer *time.Timer
 }
 
 // Bounds of a piece of work, about, and of a rest: a piece may seem long because others
@@ -24,13 +25,22 @@ const (
 	restMost  = time.Millisecond
 )
 
+// newRest is for work that need not be interrupted before a moment.
+func newRest(c *clock.Clock, ended <-chan struct{}, work int, begun clock.Mono) *rest {
+	return &rest{clock: c, ended: ended, work: work, begun: begun, timer: time.NewTimer(0)}
+}
+
 // take rests, if it is time to. Work that takes no time, as in a simulation, is never
 // interrupted.
 func (r *rest) take() {
 	worked := r.clock.Now().Sub(r.begun)
-	if worked < pieceMost || r.ended() != nil {
+	if worked < pieceMost {
 		return
 	}
-	time.Sleep(min(worked/time.Duration(r.work), restMost))
+	r.timer.Reset(min(worked/time.Duration(r.work), restMost))
+	select {
+	case <-r.ended:
+	case <-r.timer.C:
+	}
 	r.begun = r.clock.Now()
 }

@@ -15,7 +15,7 @@ func TestRestIsAShareOfTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		c := clock.New()
-		r := rest{clock: c, ended: ctx.Err, work: 4, begun: c.Now()}
+		r := newRest(c, ctx.Done(), 4, c.Now())
 		rested := func(work time.Duration) time.Duration {
 			time.Sleep(work)
 			from := c.Now()

@@ -123,7 +123,7 @@ func (a *App) saveSnapshots(ctx context.Context) {
 				timer.Reset(due.Sub(now))
 			}
 		case <-timer.C:
-			a.saveSnapshot((&rest{clock: a.clock, ended: ctx.Err, work: saveWork, begun: a.clock.Now()}).take)
+			a.saveSnapshot(newRest(a.clock, ctx.Done(), saveWork, a.clock.Now()).take)
 			due = a.clock.Now().Add(every)
 			timer.Reset(every)
 		}
@@ -252,7 +252,7 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	now, wall := a.clock.Now(), a.clock.Wall()
 	report, err = a.cache.ReadSnapshot(&endingReader{ctx, f}, now, wall, cache.SnapshotHeader{
 		Zones: a.snapshots.said.fingerprints(wall),
-		Rest:  (&rest{clock: a.clock, ended: ctx.Err, work: loadWork, begun: now.Add(headStart)}).take,
+		Rest:  newRest(a.clock, ctx.Done(), loadWork, now.Add(headStart)).take,
 		Restore: func(memory []byte, about *cache.LoadReport) {
 			m := decodeMemory(memory, about, moments{now, wall})
 			a.infra.Restore(m.cuts)

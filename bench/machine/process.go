@@ -47,7 +47,8 @@ func (p Program) Start(ctx context.Context) (*Process, error) {
 	cores := strings.Count(p.Core, ",") + 1
 	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", p.Core, path}, p.Args[1:]...)...)
 	cmd.Env = append(append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", cores)), p.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// A group of its own, so that Pause reaches its children too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	cmd.Stderr = os.Stderr
 	if p.Log != "" {
 		said, err := os.Create(p.Log)
@@ -117,8 +118,15 @@ func Build(ctx context.Context, dir, named string) (string, error) {
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// Pause stops it and its children where they are, until Resume.
+func (p *Process) Pause() error { return syscall.Kill(-p.PID(), syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (p *Process) Resume() error { return syscall.Kill(-p.PID(), syscall.SIGCONT) }
+
 // Stop ends it, and waits for its end.
 func (p *Process) Stop() {
+	p.Resume()
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() { p.cmd.Wait(); close(done) }()

@@ -45,8 +45,16 @@ const (
 	loadTick  = 200 * time.Microsecond // between looks whether questions are due
 	owing     = 20 * time.Millisecond  // of delay that is made up for: more would become a burst
 	readyMost = 256                    // sockets that are read between two looks
+	sendsMost = 16                     // batches that are sent between two looks for replies
 	loadRest  = 500 * time.Millisecond // for the last replies
 	addresses = 200
+)
+
+// receiveForce is SO_RCVBUFFORCE, which package syscall lacks; receiveRoom is the room
+// for replies of each socket, in octets.
+const (
+	receiveForce = 33
+	receiveRoom  = 1 << 20
 )
 
 // loading is a load under way. One thread owns it.
@@ -86,10 +94,13 @@ func (l Load) Run(ctx context.Context, length time.Duration) (*Loaded, error) {
 			run.result.Unsent += int(due - most)
 			due = most
 		}
-		for due >= 1 {
+		for sent := 0; due >= 1; sent++ {
 			n := min(int(due), l.Batch, Batch)
 			run.send(n)
 			due -= float64(n)
+			if sent%sendsMost == sendsMost-1 { // or replies find their buffers full
+				run.receive()
+			}
 		}
 		run.receive()
 		if wait := loadTick - time.Since(now); wait > 0 {
@@ -117,7 +128,9 @@ func (l *loading) open() error {
 			return fmt.Errorf("socket %d: %w", i, err)
 		}
 		l.fds = append(l.fds, fd)
-		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1<<20) // as much as the system allows
+		if syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, receiveForce, receiveRoom) != nil { // for root alone
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, receiveRoom) // as much as the system allows
+		}
 		if l.Local.IsValid() {
 			if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: local.As4()}); err != nil {
 				return fmt.Errorf("socket at %s: %w", local, err)

@@ -141,6 +141,6 @@ const (
 
 // setup is the configuration of a server with a number.
 func (f *field) setup(s *servers.Server, number int, validate bool, cacheMiB int) servers.Setup {
-	return servers.Setup{Dir: filepath.Join(f.dir, s.Name), Port: basePort + number, Validate: validate, CacheMiB: cacheMiB, Cores: 1, Connections: 100,
+	return servers.Setup{Dir: filepath.Join(f.dir, s.Name), Port: basePort + number, Validate: validate, CacheMiB: cacheMiB, Cores: 1, Connections: 100, Raised: true,
 		Hints: f.world.Hints, Anchor: f.world.Anchor}
 }

@@ -30,6 +30,7 @@ type Setup struct {
 	CacheMiB    int    // larger than the data, unless it is the cache's bound that is measured
 	Cores       int    // threads that answer
 	Connections int    // over TCP, all from one address
+	Raised      bool   // limits on what one client or zone may take, out of the load's way
 	Hints       string // file of root hints
 	Anchor      string // . IN DS tag algorithm type digest
 }

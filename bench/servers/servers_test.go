@@ -9,7 +9,7 @@ import (
 // of a thing that it was not told.
 func TestFiles(t *testing.T) {
 	for _, validate := range []bool{false, true} {
-		setup := Setup{Dir: "/dir", Port: 5999, Validate: validate, CacheMiB: 384, Cores: 1, Connections: 1000, Hints: "/hints", Anchor: ". IN DS 1 13 2 abcd"}
+		setup := Setup{Dir: "/dir", Port: 5999, Validate: validate, CacheMiB: 384, Cores: 1, Connections: 1000, Raised: true, Hints: "/hints", Anchor: ". IN DS 1 13 2 abcd"}
 		for _, s := range known() {
 			files, err := s.Files(setup)
 			if err != nil {

@@ -1,6 +1,6 @@
 // Package world has what the benchmarks' resolvers resolve: a root, a zone bench.
-// beneath it, and many zones beneath that, signed and not, served by two NSDs, so
-// that there are referrals to follow.
+// beneath it, and many zones beneath that, signed and not, served by NSDs, so that
+// there are referrals to follow.
 package world
 
 import (
@@ -16,14 +16,19 @@ import (
 	"lastgood/bench/machine"
 )
 
-// Where the authorities are: one for the root and bench., one for what is below.
+// Where the authorities are: one for the root and bench., one for what is below, one
+// for brief.bench. alone.
 const (
 	upperAt = "127.0.5.1"
 	lowerAt = "127.0.5.2"
+	briefAt = "127.0.5.3"
 )
 
 // PerZone is how many names each of the signed zones has: n0, n1, n2.
 const PerZone = 3
+
+// BriefTTL is the TTL of the names of brief.bench., in seconds.
+const BriefTTL = 1
 
 // Size says how much there is.
 type Size struct {
@@ -31,6 +36,7 @@ type Size struct {
 	Chains int // names x0.plain.bench. and on, each an alias of y…, that of z…, that of n…
 	Fresh  int // names f0.plain.bench. and on
 	Signed int // names n0.signed.bench. and on, in one signed zone
+	Brief  int // names n0.brief.bench. and on, with a TTL of BriefTTL, at a server of their own; 0: no such zone
 	Zones  int // signed zones z0.bench. and on, each with keys of its own and PerZone names
 }
 
@@ -42,7 +48,9 @@ type World struct {
 	dir          string
 	size         Size
 	upper, lower map[string]string // files by zone
+	brief        map[string]string
 	running      []*machine.Process
+	ofBrief      *machine.Process
 }
 
 // Address is what the name with a number has: every name of a kind another.
@@ -70,7 +78,7 @@ func Names(prefix, zone string, first, count int) iter.Seq[string] {
 // Make signs the world and writes it to a folder. The zone broken.bench. has wrong
 // signatures, so that one can see who validates.
 func Make(dir string, size Size) (*World, error) {
-	w := &World{dir: dir, size: size, upper: map[string]string{}, lower: map[string]string{}, Hints: filepath.Join(dir, "hints")}
+	w := &World{dir: dir, size: size, upper: map[string]string{}, lower: map[string]string{}, brief: map[string]string{}, Hints: filepath.Join(dir, "hints")}
 	now := time.Now()
 	root, err := newZone(".", "ns0.bench.")
 	if err != nil {
@@ -87,6 +95,10 @@ func Make(dir string, size Size) (*World, error) {
 		return nil, err
 	}
 	bench.delegateUnsigned("plain.bench.", "ns.bench.")
+	if size.Brief > 0 {
+		bench.delegateUnsigned("brief.bench.", "ns2.bench.")
+		bench.addA("ns2.bench.", netip.MustParseAddr(briefAt))
+	}
 	if err := w.plain(); err != nil {
 		return nil, err
 	}
@@ -132,7 +144,7 @@ func (w *World) signedZones(bench *zone, now time.Time) error {
 	return nil
 }
 
-// plain writes the zone that is not signed.
+// plain writes the zones that are not signed.
 func (w *World) plain() error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "$ORIGIN plain.bench.\n$TTL %d\n@ SOA ns.bench. nobody.bench. 1 3600 600 604800 300\n@ NS ns.bench.\n* A %s\n", ttl, wildcard)
@@ -145,9 +157,17 @@ func (w *World) plain() error {
 	for i := range w.size.Chains {
 		fmt.Fprintf(&b, "x%d CNAME y%[1]d\ny%[1]d CNAME z%[1]d\nz%[1]d CNAME n%[1]d\n", i)
 	}
-	path := filepath.Join(w.dir, "plain.bench.zone")
-	w.lower["plain.bench."] = path
-	return os.WriteFile(path, []byte(b.String()), 0o644)
+	w.lower["plain.bench."] = filepath.Join(w.dir, "plain.bench.zone")
+	if err := os.WriteFile(w.lower["plain.bench."], []byte(b.String()), 0o644); err != nil || w.size.Brief == 0 {
+		return err
+	}
+	b.Reset()
+	fmt.Fprintf(&b, "$ORIGIN brief.bench.\n$TTL %d\n@ SOA ns2.bench. nobody.bench. 1 3600 600 604800 300\n@ %d NS ns2.bench.\n* A %s\n", BriefTTL, ttl, wildcard)
+	for i := range w.size.Brief {
+		fmt.Fprintf(&b, "n%d A %s\n", i, Address(i))
+	}
+	w.brief["brief.bench."] = filepath.Join(w.dir, "brief.bench.zone")
+	return os.WriteFile(w.brief["brief.bench."], []byte(b.String()), 0o644)
 }
 
 func (w *World) write(z *zone, now time.Time) (string, error) {
@@ -164,7 +184,10 @@ func (w *World) write(z *zone, now time.Time) (string, error) {
 
 // Serve starts the authorities on a core. Stop ends them, after an error too.
 func (w *World) Serve(ctx context.Context, core string) error {
-	for addr, zones := range map[string]map[string]string{upperAt: w.upper, lowerAt: w.lower} {
+	for addr, zones := range map[string]map[string]string{upperAt: w.upper, lowerAt: w.lower, briefAt: w.brief} {
+		if len(zones) == 0 {
+			continue
+		}
 		args, err := machine.NSDAt(w.dir, addr, zones)
 		if err != nil {
 			return err
@@ -174,9 +197,18 @@ func (w *World) Serve(ctx context.Context, core string) error {
 			return err
 		}
 		w.running = append(w.running, p)
+		if addr == briefAt {
+			w.ofBrief = p
+		}
 	}
 	return nil
 }
+
+// Silence makes the server of brief.bench. silent, until Speak.
+func (w *World) Silence() error { return w.ofBrief.Pause() }
+
+// Speak lets it go on.
+func (w *World) Speak() error { return w.ofBrief.Resume() }
 
 // Stop ends the authorities.
 func (w *World) Stop() {
@@ -186,7 +218,8 @@ func (w *World) Stop() {
 	w.running = nil
 }
 
-// Queries is how many questions the authorities have been asked so far, both together.
+// Queries is how many questions the authorities of all but brief.bench. have been asked
+// so far, both together.
 func (w *World) Queries(ctx context.Context) (sum int, err error) {
 	for _, addr := range []string{upperAt, lowerAt} {
 		n, err := machine.NSDQueries(ctx, filepath.Join(w.dir, addr))

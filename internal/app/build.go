@@ -191,7 +191,7 @@ func (a *App) resolverOptions(events event.Sink, newIterator func(iterator.Fligh
 	}
 	kept := cachedZones(c)
 	o := resolver.Options{
-		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Health: a.infra, Events: events,
+		Cache: a.cache, Clock: a.clock, NewIterator: newIterator, Health: a.infra, Events: events, AllFlights: a.o.Events != nil || a.reporter != nil,
 		Stale: a.stale, NeverStale: neverStale(c), ErrorText: c.Stale.ErrorText, Prefetch: c.Recursion.Prefetch,
 		Deadline: c.Limits.ResolutionDeadline, UpstreamQueries: c.Limits.UpstreamQueries,
 		ReplyBytes: int64(c.Limits.ReplyBytes), CNAMEHops: c.Limits.CNAMEHops,

@@ -64,10 +64,17 @@ type Budget struct {
 
 // NewBudget gives a whole one.
 func NewBudget(l Limits) *Budget {
-	b := &Budget{limits: l}
+	b := new(Budget)
+	b.Reset(l)
+	return b
+}
+
+// Reset makes a budget whole that nobody uses any more.
+func (b *Budget) Reset(l Limits) {
+	b.limits = l
 	b.signatures.Store(int32(l.Signatures))
 	b.hashes.Store(int32(l.Hashes))
-	return b
+	b.vain.Store(0)
 }
 
 // Spent tells how many signatures were verified and names hashed, as they count.

@@ -63,7 +63,8 @@ func (t *task) send(ctx context.Context) state {
 	if t.req.Budget != nil && t.req.Budget.Left() == 0 {
 		return t.outOfBudget()
 	}
-	choice, ok := t.it.infra.Choose(t.now(), t.place.cut, t.targets.cands, t.tries)
+	now := t.now()
+	choice, ok := t.it.infra.Choose(now, t.place.cut, t.targets.cands, t.tries)
 	t.held, t.paused = choice.Held, choice.Pause > 0
 	switch {
 	case t.paused:
@@ -73,10 +74,11 @@ func (t *task) send(ctx context.Context) state {
 		return exhausted
 	}
 	choice.Timeout += t.hair(choice.Timeout)
+	t.current = t.newTry()
 	t.countTry(choice)
-	t.current = &try{
+	*t.current = try{
 		task: t, Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
-		minimised: t.minimised, sent: t.now(), sends: t.sends(choice.Addr),
+		minimised: t.minimised, sent: now, sends: t.sends(choice.Addr),
 	}
 	if t.it.patient != nil && t.open == 0 && t.targets.pending == 0 {
 		return t.exchangeHere(ctx, t.current)
@@ -102,13 +104,14 @@ func (t *task) countTry(c infra.Choice) {
 			return
 		}
 	}
-	t.tries = append(t.tries, infra.Tries{Addr: c.Addr, TCP: c.TCP, N: 1})
+	t.addTry(infra.Tries{Addr: c.Addr, TCP: c.TCP, N: 1})
 }
 
 // exchange runs a try in a goroutine that ends with ctx at the latest.
 func (t *task) exchange(ctx context.Context, y *try) {
 	q := t.query(y)
 	t.open++
+	t.handOut()
 	go func() {
 		if t.it.patient == nil {
 			y.Deliver(t.it.exchanger.Exchange(ctx, q))
@@ -141,7 +144,10 @@ func (t *task) exchangeHere(ctx context.Context, y *try) state {
 }
 
 // Context is what a try ends with that is not waited for alone any more.
-func (y *try) Context() context.Context { return &y.task.life }
+func (y *try) Context() context.Context {
+	y.task.handOut()
+	return &y.task.life
+}
 
 // Deliver hands the task what another goroutine brought, unless it has ended.
 func (y *try) Deliver(reply Reply, err error) {
@@ -166,7 +172,7 @@ func (t *task) sends(to netip.AddrPort) *Sends {
 			return c.sends
 		}
 	}
-	s := new(Sends)
+	s := t.newSends()
 	t.counts = append(t.counts, counting{t.asked, to, s})
 	return s
 }
@@ -371,7 +377,7 @@ func (t *task) judge(r result) (*verdict, event.Exchanged) {
 	if t.req.Budget != nil {
 		t.req.Budget.receive(len(r.reply.View.Bytes()))
 	}
-	v := t.it.verdict(r.reply, t.askedBy(y))
+	v := t.it.verdict(r.reply, t.askedBy(y), t.newJudgement())
 	if t.req.Stale && v.baseless() {
 		v.outcome, v.text = event.Garbage, "denies without authority"
 	}
@@ -406,12 +412,13 @@ func (t *task) askedBy(y *try) asked {
 	return a
 }
 
-// verdict reads, scrubs and classifies a reply.
-func (it *Iterator) verdict(r Reply, a asked) *verdict {
-	m := read(r.View, a.Type, &it.limits)
+// verdict reads, scrubs and classifies a reply, in memory that it is given.
+func (it *Iterator) verdict(r Reply, a asked, in *judgement) *verdict {
+	m := read(&in.reply, r.View, a.Question, &it.limits)
 	scrub(m, a)
 	single(m)
-	v := &verdict{message: m, asked: a, class: classify(m, a)}
+	v := &in.verdict
+	*v = verdict{message: m, asked: a, class: classify(m, a)}
 	for i := range m.answer {
 		if s := &m.answer[i]; !v.chain.on(s) && !v.chain.made(s) {
 			m.drop(wire.AnswerSection, s.Name, s.Type, "not part of the answer")

@@ -18,32 +18,33 @@ type chain struct {
 	loop    bool // the aliases lead in a circle, or further than is followed
 }
 
-// follow walks from name through the sets of a scrubbed answer section. Only
+// follow walks from the name asked for through the sets of a scrubbed answer section. Only
 // what is on the way is part of the answer; the rest is junk. Who asked for a
 // CNAME below a DNAME is answered by the DNAME: the alias is made of it.
-func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name, maxHops int) chain {
-	c := chain{end: name}
+func (c *chain) follow(sets []rrset.Set, a *asked) {
+	t, zone := a.Type, a.zone
+	c.end = a.Name
 	for hops := 0; ; hops++ {
 		// An alias to the top of the zone: its DS records are the parent's to give
 		// or to deny (RFC 4035 §3.1.4.1).
 		if !c.end.Under(zone) || hops > 0 && t == wire.TypeDS && c.end == zone && !zone.IsRoot() {
 			c.away = true
-			return c
+			return
 		}
 		s := aliasOf(sets, c.end)
 		made := t == wire.TypeCNAME && s != nil && s.Type == wire.TypeDNAME
 		if data := get(sets, c.end, t); data != nil && !made {
 			c.hops, c.data = append(c.hops, data), true
-			return c
+			return
 		}
 		if s == nil {
-			return c
+			return
 		}
 		// At a CNAME before: a circle. A DNAME may apply again, to another name;
 		// there the number of hops is the bound.
-		if hops >= maxHops || c.on(s) && s.Type == wire.TypeCNAME {
+		if hops >= a.hops || c.on(s) && s.Type == wire.TypeCNAME {
 			c.loop = true
-			return c
+			return
 		}
 		c.hops = append(c.hops, s)
 		target, ok := s.Target()
@@ -51,11 +52,11 @@ func follow(sets []rrset.Set, name dnsname.Name, t wire.Type, zone dnsname.Name,
 			var err error
 			if target, err = c.end.Rebase(s.Name, target); err != nil {
 				c.tooLong = true
-				return c
+				return
 			}
 		}
 		if c.data = ok && made; !ok || made {
-			return c
+			return
 		}
 		c.end = target
 	}

@@ -34,6 +34,7 @@ func (t *task) check(ctx context.Context, y *try) {
 	}
 	left := (checksInAll + len(cands) - 1) / len(cands)
 	q := Query{Server: y.Addr, Zone: y.zone, RD: t.forwarding(), TCP: y.TCP, TLS: y.TLS, Budget: t.req.Budget}
+	t.handOut()
 	go func() {
 		for due {
 			c := q

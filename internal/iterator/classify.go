@@ -50,7 +50,8 @@ func classify(m *message, a asked) class {
 	if m.broken != "" {
 		return class{outcome: event.Garbage, text: m.broken}
 	}
-	c := class{chain: follow(m.answer, a.Name, a.Type, a.zone, a.hops)}
+	c := class{chain: chain{hops: m.hops}}
+	c.chain.follow(m.answer, &a)
 	switch {
 	case m.rcode == wire.RcodeYXDomain && !c.chain.tooLong:
 		c.outcome, c.text = event.OtherRcode, "said YXDOMAIN without a DNAME that makes it so"

@@ -58,7 +58,7 @@ func judged(t testing.TB, r *reply, a asked) *verdict {
 	if a.hops == 0 {
 		a.hops = lim.CNAMEHops
 	}
-	return it.verdict(Reply{View: r.view(t, Query{Name: a.Name, Type: a.Type})}, a)
+	return it.verdict(Reply{View: r.view(t, Query{Name: a.Name, Type: a.Type})}, a, new(judgement))
 }
 
 // seenAs is a reply, and what it is taken for.

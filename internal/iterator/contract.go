@@ -34,8 +34,9 @@ type PatientExchanger interface {
 
 // Late is who hears of an exchange that goes on when nobody waits for it alone.
 type Late interface {
-	// Context is what such an exchange ends with. To ask for it costs something:
-	// nobody does before it goes on.
+	// Context is what such an exchange ends with. To ask for it costs something, so
+	// ExchangeFor does before it comes back with pending, in its caller's goroutine,
+	// and not otherwise.
 	Context() context.Context
 	// Deliver is called once, with its outcome, and may block until Context ends.
 	Deliver(Reply, error)
@@ -104,10 +105,16 @@ type Budget struct {
 
 // NewBudget allows so many upstream queries, and so many octets of replies.
 func NewBudget(queries int, bytes int64) *Budget {
-	b := &Budget{queries: queries}
+	b := new(Budget)
+	b.Reset(queries, bytes)
+	return b
+}
+
+// Reset makes a budget whole that nobody uses any more.
+func (b *Budget) Reset(queries int, bytes int64) {
+	b.queries = queries
 	b.left.Store(int32(queries))
 	b.bytes.Store(bytes)
-	return b
 }
 
 // Spend takes one query from the budget, false when it is used up. Every
@@ -186,6 +193,8 @@ type Result struct {
 	Silent bool
 	// Memory: Failure is from there, nothing was sent.
 	Memory bool
+	// Over: nothing that the resolution began goes on, or knows its Request's Budget.
+	Over bool
 	// Lapsed: it was found through a delegation, or name servers' addresses, past
 	// their TTL, those who could renew them being out of reach. The TTLs of the
 	// entries are no longer than Options.AnswerTTL says.

@@ -23,7 +23,11 @@ func entries(m *message, c *class, a asked) []cache.Entry {
 	if m.aa {
 		rank = cache.RankAuthAnswer
 	}
-	out := make([]cache.Entry, 0, len(c.chain.hops)+1)
+	n := len(c.chain.hops)
+	if c.denied {
+		n++
+	}
+	out := make([]cache.Entry, 0, n)
 	for _, s := range c.chain.hops {
 		e := cache.Entry{Kind: cache.Data, Name: s.Name, Type: s.Type, Rank: rank, Set: *s, Cut: a.zone, TTL: s.TTL}
 		if expanded(s) {

@@ -42,7 +42,7 @@ func FuzzVerdict(f *testing.F) {
 			lenient: flags&1 != 0, forward: flags&2 != 0, hops: 11,
 		}
 		it := &Iterator{limits: Limits{}.withDefaults()}
-		checkBelieved(t, it.verdict(Reply{View: view}, a), &it.limits)
+		checkBelieved(t, it.verdict(Reply{View: view}, a, new(judgement)), &it.limits)
 	})
 }
 

@@ -83,6 +83,7 @@ type Iterator struct {
 	walks     walks
 	crowd     crowd
 	readers   sync.Pool // of *cache.Reader
+	tasks     sync.Pool // of *task, zero but for their readers
 
 	mu   sync.Mutex // guards rand
 	rand *rand.Rand
@@ -110,6 +111,7 @@ func New(o Options) *Iterator {
 	}
 	it.crowd.each = it.limits.PerZone
 	it.patient, _ = o.Exchanger.(PatientExchanger)
+	it.tasks.New = func() any { return &task{reader: new(cache.Reader)} }
 	it.readers.New = func() any { return new(cache.Reader) }
 	for i := range o.Zones {
 		it.zones[o.Zones[i].Name] = &o.Zones[i]
@@ -121,7 +123,10 @@ func New(o Options) *Iterator {
 // failed, the budget is used up, or ctx or its time ends. What it started has ended, or ends
 // at once, when it returns; checks of silent servers end within a second.
 func (it *Iterator) Resolve(ctx context.Context, r Request) Result {
-	return it.newTask(r).run(ctx)
+	t := it.newTask(r)
+	result := t.run(ctx)
+	result.Over = it.recycle(t)
+	return result
 }
 
 // zoneOf gives the configured zone that a name is in, nil when there is none.

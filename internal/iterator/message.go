@@ -22,6 +22,7 @@ type message struct {
 	authority  []rrset.Set
 	additional []rrset.Set
 	scrubbed   []event.Scrubbed // at most maxScrubbed
+	hops       []*rrset.Set     // memory for the chain of the answer
 	// What scrub saw outside the bailiwick: a server that names another zone's
 	// servers or authority says that it is not one of this zone.
 	strayNS, straySOA bool
@@ -51,6 +52,7 @@ func (m *message) drop(s wire.Section, name dnsname.Name, t wire.Type, why strin
 type grouper struct {
 	m       *message
 	lim     *Limits
+	asked   event.Question
 	section wire.Section
 	sets    []rrset.Set
 	sigs    []rrset.Set // RRSIGs by owner and the type they cover, which stands in Type
@@ -67,19 +69,20 @@ type grouper struct {
 // manyRecords is when a grouper begins to keep an index.
 const manyRecords = 32
 
-// read takes a reply apart. RRSIG records are sets of their own only where they
+// read takes a reply apart, into the room that is given. RRSIG records are sets of their own only where they
 // are the answer to what was asked for. It keeps what is well formed and of class
 // IN, within the limits, and believes nothing yet.
-func read(v wire.View, asked wire.Type, lim *Limits) *message {
-	m := &message{rcode: v.Rcode(), aa: v.AA(), ra: v.RA(), pastTTL: saysStale(v)}
-	g := grouper{m: m, lim: lim}
+func read(room *replyRoom, v wire.View, asked event.Question, lim *Limits) *message {
+	m := &room.message
+	*m = message{rcode: v.Rcode(), aa: v.AA(), ra: v.RA(), pastTTL: saysStale(v), hops: room.hops[:0]}
+	g := grouper{m: m, lim: lim, asked: asked, section: wire.AnswerSection, sets: room.sets[:0], buf: room.rdata[:0]}
 	for c := v.Records(); c.Next(); {
 		r := c.Record()
 		if r.Section != g.section {
 			g.finish()
-			g = grouper{m: m, lim: lim, section: r.Section, buf: g.buf}
+			g = grouper{m: m, lim: lim, asked: asked, section: r.Section, buf: g.buf}
 		}
-		g.add(r, asked)
+		g.add(r)
 	}
 	g.finish()
 	return m
@@ -105,7 +108,7 @@ func saysStale(v wire.View) bool {
 }
 
 // add puts a record into its set.
-func (g *grouper) add(r wire.Record, asked wire.Type) {
+func (g *grouper) add(r wire.Record) {
 	if r.Type == wire.TypeOPT {
 		return
 	}
@@ -138,15 +141,15 @@ func (g *grouper) add(r wire.Record, asked wire.Type) {
 		g.m.drop(g.section, owner, r.Type, "malformed data")
 		return
 	}
-	if r.Type == wire.TypeRRSIG && (asked != wire.TypeRRSIG || g.section != wire.AnswerSection) {
+	if r.Type == wire.TypeRRSIG && (g.asked.Type != wire.TypeRRSIG || g.section != wire.AnswerSection) {
 		g.addTo(&g.sigs, owner, wire.Type(binary.BigEndian.Uint16(data)), r.TTL, data)
 		return
 	}
 	g.addTo(&g.sets, owner, r.Type, r.TTL, data)
 }
 
-// owner is the record's owner; the previous set's name is used again where it
-// is the same.
+// owner is the record's owner; the question's name is used again, or the previous
+// set's, where it is the same.
 func (g *grouper) owner(r wire.Record) dnsname.Name {
 	var scratch [dnsname.MaxLen]byte
 	b, err := r.AppendName(scratch[:0])
@@ -154,6 +157,9 @@ func (g *grouper) owner(r wire.Record) dnsname.Name {
 		return ""
 	}
 	dnsname.Lower(b, b)
+	if string(b) == string(g.asked.Name) {
+		return g.asked.Name
+	}
 	if g.last != nil && string(b) == string(g.last.Name) {
 		return g.last.Name
 	}

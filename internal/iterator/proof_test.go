@@ -8,6 +8,7 @@ import (
 
 	"lastgood/internal/cache"
 	"lastgood/internal/dnsname"
+	"lastgood/internal/event"
 	"lastgood/internal/rrset"
 	"lastgood/internal/wire"
 )
@@ -142,7 +143,7 @@ func TestSignaturesBoundTheTTL(t *testing.T) {
 		t.Fatal(err)
 	}
 	lim := Limits{}.withDefaults()
-	m := read(v, wire.TypeA, &lim)
+	m := read(new(replyRoom), v, event.Question{Type: wire.TypeA}, &lim)
 	if s := get(m.answer, dnsname.MustParse("www.example.com."), wire.TypeA); s.TTL != 100 || s.Sigs.Len() != 2 {
 		t.Errorf("TTL %d, %d signatures", s.TTL, s.Sigs.Len())
 	}

@@ -126,7 +126,7 @@ func TestNameServersAndAddressesAreBounded(t *testing.T) {
 	a := askedFor("a.sub.example.com.", wire.TypeA)
 	a.zone = n("example.com.")
 	it := &Iterator{limits: lim}
-	v := it.verdict(Reply{View: r.view(t, Query{Name: a.Name, Type: a.Type})}, a)
+	v := it.verdict(Reply{View: r.view(t, Query{Name: a.Name, Type: a.Type})}, a, new(judgement))
 	got := serversIn(v, &lim)
 	if len(got) != 20 || got[0].Name != n("ns.example.com.") || len(got[0].Addrs) != 16 {
 		t.Errorf("%d servers, the first %s with %d addresses", len(got), got[0].Name, len(got[0].Addrs))
@@ -182,7 +182,7 @@ func TestDuplicatesAndTTL(t *testing.T) {
 				t.Fatal(err)
 			}
 			lim := Limits{}.withDefaults()
-			m := read(v, wire.TypeA, &lim)
+			m := read(new(replyRoom), v, event.Question{Type: wire.TypeA}, &lim)
 			s := get(m.answer, n("www.example.com."), wire.TypeA)
 			if s.TTL != want {
 				t.Errorf("%d before, after ttl %d: %d, want %d", before, r.ttl, s.TTL, want)

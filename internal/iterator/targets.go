@@ -247,6 +247,9 @@ func (t *task) addCandidate(s infra.Candidate) bool {
 			return false
 		}
 	}
+	if t.targets.cands == nil && !t.room.gathered {
+		t.room.gathered, t.targets.cands = true, t.room.cands[:0]
+	}
 	t.targets.cands = append(t.targets.cands, s)
 	return true
 }
@@ -313,6 +316,7 @@ func (t *task) lookup(ctx context.Context, i int, typ wire.Type) {
 		}
 		find = t.it.fromParent(place.cut, parent)
 	}
+	t.handOut()
 	if t.lookups == nil {
 		t.lookups = make(chan lookup)
 	}

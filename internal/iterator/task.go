@@ -54,7 +54,9 @@ type task struct {
 	it     *Iterator
 	req    Request
 	life   lifetime
-	reader *cache.Reader // while it runs
+	room   room
+	shared bool // with goroutines that may outlast it
+	reader *cache.Reader
 	result Result
 
 	place     place
@@ -115,7 +117,8 @@ type verdict struct {
 }
 
 func (it *Iterator) newTask(r Request) *task {
-	t := &task{it: it, req: r, since: it.cache.Generation(), results: make(chan result)}
+	t := it.tasks.Get().(*task)
+	t.it, t.req, t.since = it, r, it.cache.Generation()
 	t.min.full = it.mode == Off
 	return t
 }
@@ -129,9 +132,7 @@ func (t *task) runFrom(under context.Context, s state) Result {
 	t.life.under, t.life.clock, t.life.until = under, t.it.clock, t.req.Until
 	ctx := &t.life
 	defer ctx.end()
-	t.reader = t.it.readers.Get().(*cache.Reader)
 	defer func() {
-		t.it.readers.Put(t.reader)
 		t.endWalk()
 		t.depart()
 	}()

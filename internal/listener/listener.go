@@ -272,6 +272,7 @@ func (l *Listener) answer(ctx context.Context, p *pending) {
 			l.late.drop(dropOf(err), 1)
 			return
 		}
+		a.Release()
 		l.late.took(l.clock.Now().Sub(p.arrival), 1)
 	case ctx.Err() != nil && l.ctx.Err() == nil:
 		l.late.drop(DropGone, 1)

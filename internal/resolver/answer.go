@@ -20,6 +20,8 @@ type Answer struct {
 	DO     bool         // with signatures and proofs
 	Stale  bool         // a hop is past its TTL (RFC 8767)
 	AD     bool         // all of it is authentic, and the client wants to be told
+
+	room *room // that it stands in, nil for none
 }
 
 // Hop is one step of a chain: an entry, and for a DNAME the alias that it

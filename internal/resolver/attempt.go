@@ -45,7 +45,8 @@ type attempt struct {
 
 // attempt begins one. The state is what the last good answer is.
 func (t *trail) attempt(now clock.Mono, old Hop, state stale.State) *attempt {
-	a := &attempt{t: t, policy: t.r.stale.For(t.name)}
+	a := t.newAttempt()
+	*a = attempt{t: t, policy: t.r.stale.For(t.name)}
 	if a.take(old, state); a.has {
 		a.look(now)
 	} else {
@@ -265,13 +266,18 @@ func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 			return Hop{}, false
 		}
 		a.flight, a.fresh = f, fresh
+		if m := j.room; m != nil && fresh && !f.here {
+			m.known = true
+		}
 	}
 	if until != 0 {
 		until = min(until, now.Add(min(max(a.Timeout/4, lookLeast), lookMost)))
 	}
 	t.past.awaited, t.past.waitedSince = true, t.past.hops > 0
 	if a.fresh && a.flight.here {
-		r.run(a.flight)
+		if waiters := r.run(a.flight); t.job.room != nil {
+			t.job.room.flown(a.flight, waiters)
+		}
 		return a.landed(&a.flight.result)
 	}
 	switch err := r.await(ctx, a.flight, t.job, until); {

@@ -88,6 +88,7 @@ type job struct {
 	raw    bool           // what is found needs no validation
 	behind bool           // see flight
 	here   bool           // whoever wants it stays until it ends, and runs it
+	room   *room          // memory for it, nil for none
 	above  referrals      // likewise
 	depth  int
 	until  clock.Mono // when a client stops waiting, 0 for a flight: its context ends
@@ -154,7 +155,8 @@ func (fs *flights) begin(key flightKey, j job, now clock.Mono) (*flight, error) 
 		}
 	}
 	fs.next++
-	f := &flight{
+	f := j.newFlight()
+	*f = flight{
 		key: key, parent: j.from, started: now,
 		alone: j.alone, early: j.early, here: j.here, ramp: j.ramp, link: j.link, work: j.work, behind: j.behind, above: j.above, recheck: !j.early && fs.landed.Load() != j.seen,
 		req: iterator.Request{Flight: fs.next, Name: key.name, Type: key.typ, Depth: j.depth, Budget: j.budget, Stale: j.stale},
@@ -315,12 +317,15 @@ func (r *Resolver) await(ctx context.Context, f *flight, j job, until clock.Mono
 }
 
 // run flies a flight, in a goroutine of its own or in that of the client who
-// wanted it first: it ends at the latest at the flight's deadline.
-func (r *Resolver) run(f *flight) {
+// wanted it first: it ends at the latest at the flight's deadline. It tells how many
+// waited for it, whoever runs it here included.
+func (r *Resolver) run(f *flight) (waiters int) {
 	defer r.flights.running.Done()
 	f.req.Until = f.started.Add(r.deadline)
 	q := event.Question{Name: f.key.name, Type: f.key.typ}
-	r.events.Emit(event.FlightStarted{At: f.started, Flight: f.req.Flight, Parent: f.parent, Question: q})
+	if r.tellsAll {
+		r.events.Emit(event.FlightStarted{At: f.started, Flight: f.req.Flight, Parent: f.parent, Question: q})
+	}
 	before := f.req.Budget.Spent()
 	known := f.recheck && r.already(f)
 	if !known {
@@ -336,12 +341,15 @@ func (r *Resolver) run(f *flight) {
 		r.remember(now, f)
 		r.learn(now, f)
 	}
-	waiters := r.flights.land(f)
-	r.events.Emit(event.FlightEnded{
-		At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
-		Queries: f.req.Budget.Spent() - before, Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
-	})
+	waiters = r.flights.land(f)
+	if r.tellsAll || f.result.Failure != nil {
+		r.events.Emit(event.FlightEnded{
+			At: now, Flight: f.req.Flight, Question: q, Took: time.Duration(now - f.started),
+			Queries: f.req.Budget.Spent() - before, Waiters: waiters, Rcode: rcode, Failure: f.result.Failure,
+		})
+	}
 	r.after(f, !known && useful(&f.result))
+	return waiters
 }
 
 // useful tells whether a resolution brought what may be cached and answered.
@@ -381,7 +389,7 @@ func (r *Resolver) already(f *flight) bool {
 	defer r.readers.Put(rd)
 	rd.Unasked = true // whoever asked has looked, or nobody did
 	if hit, ok := r.cache.Lookup(rd, now, f.key.name, f.key.typ); ok && hit.State(now) == stale.Fresh && speaks(&hit, f.key.typ, f.link > 0) && r.takes(hit.Security(), f.key.raw) {
-		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}}
+		f.result = iterator.Result{Entries: []cache.Entry{hit.Entry()}, Over: true}
 		return true
 	}
 	if e, ok := r.cache.Failure(now, cache.Question{Name: f.key.name, Type: f.key.typ}); ok && !f.alone {

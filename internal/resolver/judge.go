@@ -23,12 +23,14 @@ const otherServers = 2
 // after one whose answer is bogus: some replica of the zone may be out of date, or
 // somebody on the way to it at work.
 func (r *Resolver) fly(f *flight) {
+	over := true
 	for tries := 0; ; tries++ {
 		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(r.base, f.req) })
 		if len(f.bogus) > 0 && !useful(&res) {
 			break // nobody else is left to ask: what was found before counts
 		}
-		f.result = res
+		over = over && res.Over
+		f.result, f.result.Over = res, over
 		if r.validator == nil || !useful(&res) {
 			return
 		}

@@ -75,6 +75,9 @@ type Options struct {
 	NewIterator func(iterator.Flights) Iterator
 	Health      Health
 	Events      event.Sink // may be nil
+	// AllFlights: flights that begin, and those that end well, are told of too, which
+	// costs each question that is not cached; else only those that fail.
+	AllFlights bool
 
 	Deadline        time.Duration // for one flight, and for one client's wait
 	UpstreamQueries int           // per client question
@@ -133,6 +136,7 @@ type Resolver struct {
 	clock     *clock.Clock
 	iterator  Iterator
 	events    event.Sink
+	tellsAll  bool
 	deadline  time.Duration
 	queries   int
 	bytes     int64
@@ -165,6 +169,7 @@ type Resolver struct {
 	room        chan struct{} // tells Run that not too many are any more
 
 	readers sync.Pool // of *cache.Reader
+	rooms   sync.Pool // of *room, zero
 
 	flights *flights
 	crew    *Crew[func()]   // of the flights' goroutines
@@ -178,7 +183,7 @@ type Resolver struct {
 // New makes a resolver that is ready for questions.
 func New(o Options) *Resolver {
 	r := &Resolver{
-		cache: o.Cache, clock: o.Clock, events: o.Events, deadline: o.Deadline,
+		cache: o.Cache, clock: o.Clock, events: o.Events, tellsAll: o.AllFlights, deadline: o.Deadline,
 		queries: o.UpstreamQueries, bytes: o.ReplyBytes, cnameHops: o.CNAMEHops, depth: o.Depth,
 		validator: o.Validator, work: o.Work, minimal: o.Minimal, uncached: o.Uncached, panicked: o.Panicked, flights: newFlights(o.Flights),
 		health: o.Health, stale: o.Stale, neverStale: o.NeverStale, errorText: o.ErrorText, wake: make(chan struct{}, 1),
@@ -197,6 +202,7 @@ func New(o Options) *Resolver {
 	if o.SpecialNames {
 		r.special = newSpecialNames(o.NotSpecial)
 	}
+	r.rooms.New = func() any { return new(room) }
 	r.readers.New = func() any { return new(cache.Reader) }
 	r.base, r.cancel = context.WithCancelCause(context.Background())
 	r.crew = NewCrew(idleGoroutines, func(f func()) { f() })
@@ -218,22 +224,23 @@ func (r *Resolver) Resolve(ctx context.Context, q Query) *Answer {
 	own, local := r.local.find(q.Name, q.Type)
 	switch {
 	case q.Type == wire.TypeANY && !(local && own.set == nil && (own.refused || own.kind == cache.NXDomain)):
-		return r.any(&q)
+		alone := q // what escapes is a copy, that the usual question needs not
+		return r.any(&alone)
 	case local:
 	default:
-		if a := r.special.answer(&q, r.clock.Now()); a != nil {
-			return a
+		if zone, ok := r.special.zoneOf(q.Name); ok {
+			alone := q
+			return r.special.zones[zone].answer(&alone, zone, r.clock.Now())
 		}
 	}
 	if !q.RD {
-		return r.told(&q, r.fromCache(&q))
+		alone := q
+		return r.told(&alone, r.fromCache(&alone))
 	}
-	t := trail{r: r, q: &q, name: q.Name, job: job{
-		budget: iterator.NewBudget(r.queries, r.bytes), work: dnssec.NewBudget(r.work), until: q.Arrival.Add(r.deadline + lastWord),
-	}}
-	a := r.told(&q, t.walk(ctx))
+	t := r.newTrail(q)
+	a := r.told(t.q, t.walk(ctx))
 	r.stats.answered(a)
-	r.tellBogus(&q, a)
+	r.tellBogus(t.q, a)
 	return a
 }
 

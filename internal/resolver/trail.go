@@ -109,7 +109,8 @@ func (t *trail) finish(last Hop) *Answer {
 		return failed(true, t.tell...)
 	}
 	t.explainHops()
-	a := &Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local}
+	a := t.newAnswer()
+	*a = Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local, room: t.job.room}
 	t.protect(a)
 	switch {
 	case last.Entry.Kind == cache.NXDomain:
@@ -274,7 +275,11 @@ func speaks(hit *cache.Hit, t wire.Type, link bool) bool {
 // where nothing is ever served stale by us it is passed on as it is.
 func (t *trail) take(res *iterator.Result) {
 	if !res.Borrowed || t.job.depth > 0 { // name servers' addresses are used, whoever is told of them
-		t.have = append(t.have, res.Entries...)
+		if t.have == nil {
+			t.have = slices.Clip(res.Entries) // who has landed with it reads it too
+		} else {
+			t.have = append(t.have, res.Entries...)
+		}
 		return
 	}
 	for _, e := range res.Entries {

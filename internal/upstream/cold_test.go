@@ -85,9 +85,8 @@ func cold(t testing.TB, n int) (resolve func(), done func()) {
 }
 
 // maxColdAllocs is what a cold question may allocate from the iterator down, in
-// pieces of memory: what it brought (the reply, its record, an entry), the
-// resolution, the exchange and an event.
-const maxColdAllocs = 18
+// pieces of memory: the reply, its record, an entry, an event, and the test's budget.
+const maxColdAllocs = 5
 
 func TestColdAllocations(t *testing.T) {
 	resolve, done := cold(t, 3000)

@@ -12,9 +12,9 @@
 // queries come in batches, what is cached is answered from the same loop
 // without allocating and without a lock that other sockets share. What is not
 // cached is copied into a [pending] question with a goroutine of its own,
-// within the bounds of [Limits]. A TCP connection has one goroutine that reads;
-// workers are lent to it while it has whole messages, so that an idle
-// connection costs little.
+// within the bounds of [Limits]. A TCP connection has one goroutine that reads
+// and answers what is cached; a worker with its buffers is lent to it while there is
+// something to read, so that an idle connection costs little.
 //
 // # Bounds
 //
@@ -25,5 +25,6 @@
 // taken, the one that was idle longest is closed for the new one, first of
 // clients who hold many (TestSiege); when none is idle or stuck in writing, the
 // new one is refused. A connection that owes
-// replies holds at most one buffer of about 80 KiB, an idle one about 1 KiB.
+// replies holds buffers of at most about 100 KiB, an idle one none on Linux, about
+// 1 KiB elsewhere.
 package listener

@@ -239,7 +239,7 @@ func overPacket(conn net.Conn) exchange {
 }
 
 // startLoopback serves on 127.0.0.1 until the test ends.
-func startLoopback(t *testing.T, o Options) *Listener {
+func startLoopback(t testing.TB, o Options) *Listener {
 	t.Helper()
 	if o.Addresses == nil && o.PacketConns == nil {
 		o.Addresses = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
@@ -257,7 +257,7 @@ func startLoopback(t *testing.T, o Options) *Listener {
 }
 
 // endpoint is where l listens over a transport.
-func endpoint(t *testing.T, l *Listener, tr event.Transport) netip.AddrPort {
+func endpoint(t testing.TB, l *Listener, tr event.Transport) netip.AddrPort {
 	t.Helper()
 	for _, e := range l.Endpoints() {
 		if e.Transport == tr {
@@ -268,7 +268,7 @@ func endpoint(t *testing.T, l *Listener, tr event.Transport) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-func dial(t *testing.T, network string, to netip.AddrPort) net.Conn {
+func dial(t testing.TB, network string, to netip.AddrPort) net.Conn {
 	t.Helper()
 	conn, err := net.Dial(network, to.String())
 	if err != nil {

@@ -29,6 +29,7 @@ type worker struct {
 	out    writer
 	reader cache.Reader
 	buf    []byte // replies of a connection that wait for being written
+	in     *inbox // what connections of the kernel's are read with; nil until one was
 }
 
 // action is what handle leaves to its caller.

@@ -25,6 +25,7 @@ import (
 
 type options struct {
 	length           time.Duration
+	capacity         float64 // cold questions a second; 0: it is searched
 	names, sockets   []int
 	servers, parts   []string
 	binary, programs string
@@ -59,6 +60,7 @@ func main() {
 	wanted := flag.String("servers", servers.Lastgood, "which, separated by commas; the checks are for lastgood alone")
 	flag.StringVar(&o.binary, "lastgood", "", "the lastgood binary; built from the parent folder when empty")
 	flag.StringVar(&o.programs, "programs", "", "a folder that is looked into first for the peers' programs")
+	flag.Float64Var(&o.capacity, "capacity", 0, "of the part cold, in questions a second, in place of what is searched first")
 	flag.StringVar(&o.out, "out", "", "also write OUT.md")
 	flag.Parse()
 	o.length = time.Duration(*seconds) * time.Second

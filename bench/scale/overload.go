@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
 
+	"lastgood/bench/machine"
 	"lastgood/bench/openloop"
 )
 
@@ -14,6 +16,13 @@ var shares = []float64{0.5, 0.9, 1.2, 0.5}
 
 // smallCache is a cache that is soon full, so that memory tells of other things.
 const smallCache = 32 // MiB
+
+// afterSearch is the rest after more than a server can take: longer than it works at a
+// question that it was asked.
+const afterSearch = 12 * time.Second
+
+// firstRate is where the search for the capacity begins.
+const firstRate = 4000.
 
 // What must hold under load.
 const (
@@ -108,20 +117,38 @@ func coldLoad(ctx context.Context, r *rig) error {
 		cold := s.load(fresh, rate, 64, 8)
 		return []openloop.Load{cold, s.load(anyOf("m", "plain.bench", hotNames), cachedBeside, 8, 8)}
 	}
-	capacity := 0.0
-	for rate := 4e3; ; rate *= 1.25 {
-		f, err := r.measure(ctx, s, fmt.Sprintf("looking for the capacity at %s/s", grouped(int(rate))), s.probe("m", "plain.bench"), loads(rate)...)
-		if err != nil {
+	capacity := r.o.capacity
+	if capacity == 0 {
+		if capacity, err = r.search(ctx, s, loads); err != nil {
 			return err
 		}
-		cold := f.loads[0]
-		if float64(cold.Answered()) < 0.99*float64(cold.Sent) || float64(cold.Unsent) > 0.01*float64(cold.Sent) || f.missed() > 0.01 {
-			break
-		}
-		capacity = rate
-	}
-	if capacity == 0 {
-		return fmt.Errorf("not even 4,000 cold questions/s are answered")
 	}
 	return r.levels(ctx, s, capacity, missedCold, loads)
+}
+
+// search finds the highest of rates that rise by a quarter at which the first load is
+// answered. A rate has two tries: others may use the machine for a moment.
+func (r *rig) search(ctx context.Context, s running, loads func(rate float64) []openloop.Load) (capacity float64, err error) {
+	failed := 0
+	for rate := firstRate; rate < flatOut && failed < 2; {
+		f, err := r.measure(ctx, s, fmt.Sprintf("looking for the capacity at %s/s", grouped(int(rate))), s.probe("m", "plain.bench"), loads(rate)...)
+		if err != nil {
+			return 0, err
+		}
+		// Of what was asked: this program may have been too slow to ask more.
+		cold := f.loads[0]
+		if float64(cold.Answered()) < 0.99*float64(cold.Sent) || f.missed() > 0.01 {
+			failed++
+			if err := machine.Wait(ctx, afterSearch); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		capacity, failed = float64(cold.Sent)/cold.Length.Seconds(), 0
+		rate *= 1.25
+	}
+	if capacity == 0 {
+		return 0, fmt.Errorf("not even %s cold questions/s are answered", grouped(int(firstRate)))
+	}
+	return capacity, nil
 }

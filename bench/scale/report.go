@@ -40,10 +40,10 @@ func (r *rig) table(part string) string {
 			continue
 		}
 		if b.Len() == 0 {
-			fmt.Fprintf(&b, "\n## %s\n\n| server | | asked/s | answered/s | µs/question | core busy | cached: p50 | p99 | p99.9 | missed | asked late, p99 | RSS MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n", part)
+			fmt.Fprintf(&b, "\n## %s\n\n| server | | asked/s | answered/s | errors/s | µs/question | core busy | cached: p50 | p99 | p99.9 | missed | asked late, p99 | RSS MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n", part)
 		}
 		q := func(q float64) time.Duration { return f.probe.Waits.Quantile(q) }
-		fmt.Fprintf(&b, "| %s | %s | %.0f | %.0f | %s | %.0f %% | %v | %v | %v | %.2f %% | %v | %.0f |\n", f.server, f.what, f.asked(), f.answered(), perquestion.Micros(f.micros),
+		fmt.Fprintf(&b, "| %s | %s | %.0f | %.0f | %.0f | %s | %.0f %% | %v | %v | %v | %.2f %% | %v | %.0f |\n", f.server, f.what, f.asked(), f.answered(), f.errors(), perquestion.Micros(f.micros),
 			100*f.busy, q(0.5), q(0.99), q(0.999), 100*f.missed(), f.probe.Late.Quantile(0.99), f.rss)
 	}
 	return b.String()

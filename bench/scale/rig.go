@@ -143,6 +143,14 @@ func (f figure) asked() (rate float64) {
 	return rate
 }
 
+// errors is how many a second got another rcode.
+func (f figure) errors() (rate float64) {
+	for _, l := range f.loads {
+		rate += float64(l.Replies()-l.Answered()) / l.Length.Seconds()
+	}
+	return rate
+}
+
 // lost is the share of the loads' questions without such an answer.
 func (f figure) lost() float64 {
 	if f.asked() == 0 {
@@ -205,8 +213,8 @@ func (r *rig) measure(ctx context.Context, s running, what string, probe openloo
 
 func (r *rig) note(f figure) {
 	r.figures = append(r.figures, f)
-	log.Printf("%s, %s: asked %.0f/s, answered %.0f/s, %s µs/question, core busy %.0f %%, cached p50 %v, p99 %v, %.2f %% missed, %.0f MiB", f.server, f.what,
-		f.asked(), f.answered(), perquestion.Micros(f.micros), 100*f.busy, f.probe.Waits.Quantile(0.5), f.probe.Waits.Quantile(0.99), 100*f.missed(), f.rss)
+	log.Printf("%s, %s: asked %.0f/s, answered %.0f/s, errors %.0f/s, %s µs/question, core busy %.0f %%, cached p50 %v, p99 %v, %.2f %% missed, %.0f MiB", f.server, f.what,
+		f.asked(), f.answered(), f.errors(), perquestion.Micros(f.micros), 100*f.busy, f.probe.Waits.Quantile(0.5), f.probe.Waits.Quantile(0.99), 100*f.missed(), f.rss)
 }
 
 // check is something that must hold.

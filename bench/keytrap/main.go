@@ -15,12 +15,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 const conf = `listen: ["dns://127.0.0.1:5397"]
@@ -52,11 +53,8 @@ func run(binary string, length time.Duration, rate int) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	if binary == "" {
-		binary = filepath.Join(dir, "lastgood")
-		if msg, err := exec.Command("go", "-C", "..", "build", "-o", binary, "./cmd/lastgood").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building lastgood: %w\n%s", err, msg)
-		}
+	if binary, err = machine.Build(context.Background(), dir, binary); err != nil {
+		return "", err
 	}
 	t, err := newTrap()
 	if err != nil {
@@ -113,8 +111,11 @@ func measure(pid int, length time.Duration, rate int) (string, error) {
 	}
 	for part, a := range attacks {
 		var asked, answered atomic.Int64
+		before, err := machine.CPUOf(pid)
+		if err != nil {
+			return "", err
+		}
 		ctx, end := context.WithTimeout(context.Background(), length)
-		before := cpu(pid)
 		var all sync.WaitGroup
 		if a.name != nil {
 			all.Go(func() { flood(ctx, rate, func(i int) string { return a.name(part*1_000_000 + i) }, &asked, &answered) })
@@ -122,7 +123,11 @@ func measure(pid int, length time.Duration, rate int) (string, error) {
 		good, bad, took := probe(ctx)
 		end()
 		all.Wait()
-		used := cpu(pid) - before
+		after, err := machine.CPUOf(pid)
+		if err != nil {
+			return "", err
+		}
+		used := after - before
 		each := time.Duration(0)
 		if n := asked.Load(); n > 0 {
 			each = used / time.Duration(n)
@@ -202,19 +207,4 @@ func ask(from, name string, within time.Duration) (rcode byte, err error) {
 		return 0, fmt.Errorf("no reply: %w", err)
 	}
 	return reply[3] & 15, nil
-}
-
-// cpu is the time that a process has used.
-func cpu(pid int) time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+2:]))
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, _ := strconv.Atoi(f)
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
 }

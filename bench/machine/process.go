@@ -138,17 +138,20 @@ func (p *Process) Stop() {
 	}
 }
 
-// CPU is the process's user and system time, all threads, those that ended too. It
-// counts nanoseconds: it is the clock of clock_getcpuclockid(3), where
+// CPU is the process's user and system time, see CPUOf.
+func (p *Process) CPU() (time.Duration, error) { return CPUOf(p.PID()) }
+
+// CPUOf is the user and system time of a process, all threads, those that ended too.
+// It counts nanoseconds: it is the clock of clock_getcpuclockid(3), where
 // /proc/PID/stat counts hundredths of a second.
-func (p *Process) CPU() (time.Duration, error) {
+func CPUOf(pid int) (time.Duration, error) {
 	// The kernel's MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED).
 	const sched = 2
-	clock := ^int32(p.PID())<<3 | sched
+	clock := ^int32(pid)<<3 | sched
 	var t syscall.Timespec
 	// The kernel writes the time into t, which lives until the call is over.
 	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, uintptr(clock), uintptr(unsafe.Pointer(&t)), 0); errno != 0 {
-		return 0, fmt.Errorf("CPU clock of process %d: %w", p.PID(), errno)
+		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, errno)
 	}
 	return time.Duration(t.Nano()), nil
 }

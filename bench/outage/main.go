@@ -13,13 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 // options are the flags.
@@ -125,9 +126,8 @@ func run(ctx context.Context, o *options) (ok bool, err error) {
 	commit := ""
 	if o.binary == "" && slices.Contains(o.servers, "lastgood") {
 		commit = ", commit " + firstLine(ctx, "git", "-C", "..", "describe", "--always", "--dirty")
-		o.binary = filepath.Join(dir, "lastgood")
-		if msg, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", o.binary, "./cmd/lastgood").CombinedOutput(); err != nil {
-			return false, fmt.Errorf("building lastgood: %w\n%s", err, msg)
+		if o.binary, err = machine.Build(ctx, dir, ""); err != nil {
+			return false, err
 		}
 	}
 	b := &bench{o: o}

@@ -122,7 +122,7 @@ func (f *field) rounds(ctx context.Context, list []contender, w workload) error 
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(c contender) bool { return c.echo && w.stream })
 	for _, c := range list {
-		if err := c.warm(ctx, w); err != nil {
+		if err := c.warm(ctx, w, file); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
@@ -159,13 +159,17 @@ func (f *field) rounds(ctx context.Context, list []contender, w workload) error 
 	return nil
 }
 
-// warm asks for all names, and checks the answers.
-func (c contender) warm(ctx context.Context, w workload) error {
+// warm asks for all names, checks the answers, and asks for them again as the load
+// does: some servers keep whole messages, by all that the question says.
+func (c contender) warm(ctx context.Context, w workload, file string) error {
 	if c.echo {
 		_, err := ask.One(ctx, c.addr, "n0.bench", false)
 		return err
 	}
-	return ask.All(ctx, c.addr, window, w.do, w.names, w.right)
+	if err := ask.All(ctx, c.addr, window, w.do, w.names, w.right); err != nil {
+		return err
+	}
+	return perquestion.Load{Addr: c.addr, File: file, Rcode: w.rcode, More: append([]string{"-n", "1"}, w.args...)}.Warm(ctx)
 }
 
 // once runs a workload on a server once.

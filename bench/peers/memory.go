@@ -146,11 +146,11 @@ func allocations(ctx context.Context, f *field, _ group) error {
 // and the background take.
 func (f *field) countAllocations(ctx context.Context, addr string) error {
 	w := groups()[0].workloads[0]
-	if err := (contender{addr: addr}).warm(ctx, w); err != nil {
-		return err
-	}
 	file := filepath.Join(f.dir, "names")
 	if err := perquestion.WriteNames(file, w.names); err != nil {
+		return err
+	}
+	if err := (contender{addr: addr}).warm(ctx, w, file); err != nil {
 		return err
 	}
 	load := perquestion.Load{Addr: addr, File: file, Rcode: w.rcode, More: append([]string{"-l", fmt.Sprint(int(f.o.length.Seconds()))}, w.args...)}

@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"lastgood/bench/machine"
 )
 
 const dnsPort = 5399
@@ -57,11 +59,8 @@ func run(ctx context.Context, binary string, connections int, length time.Durati
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	if binary == "" {
-		binary = filepath.Join(dir, "lastgood")
-		if msg, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", binary, "./cmd/lastgood").CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building lastgood: %w\n%s", err, msg)
-		}
+	if binary, err = machine.Build(ctx, dir, binary); err != nil {
+		return "", err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Siege\n\n%d cores, %s; %d connections, a fifth each: idle, half a length, an octet a second, never reading, one question after the other; %v each.\n\n",

@@ -7,15 +7,15 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"lastgood/bench/machine"
 )
 
 // options are the flags.
@@ -59,11 +59,8 @@ func run(ctx context.Context, o *options) (ok bool, err error) {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	if o.binary == "" {
-		o.binary = filepath.Join(dir, "lastgood")
-		if msg, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", o.binary, "./cmd/lastgood").CombinedOutput(); err != nil {
-			return false, fmt.Errorf("building lastgood: %w\n%s", err, msg)
-		}
+	if o.binary, err = machine.Build(ctx, dir, o.binary); err != nil {
+		return false, err
 	}
 	l, err := startLab(ctx, dir, o.binary, o.cache)
 	if err != nil {

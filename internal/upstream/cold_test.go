@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"testing"
-	"time"
 
 	"lastgood/internal/cache"
 	"lastgood/internal/clock"
@@ -51,13 +50,13 @@ func (m *mirror) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (m *mirror) ReadUntil(_ context.Context, b []byte, _ time.Duration) (int, error) {
+func (m *mirror) ReadUntil(context.Context, clock.Mono) ([]byte, error) {
 	if m.n == 0 {
-		return 0, os.ErrDeadlineExceeded
+		return nil, os.ErrDeadlineExceeded
 	}
-	n := copy(b, m.reply[:m.n])
+	msg := append(make([]byte, 0, m.n), m.reply[:m.n]...)
 	m.n = 0
-	return n, nil
+	return msg, nil
 }
 
 // cold makes the path of a cold question from the iterator down, and names to

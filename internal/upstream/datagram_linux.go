@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -25,12 +26,13 @@ import (
 // Sending and receiving never block and are raw system calls: the scheduler
 // need not know of them.
 type datagram struct {
-	p     *poller
-	slot  int32
-	fd    int
-	hot   bool          // there may be more to read before the next event
-	ready chan struct{} // of one: the poller saw an event
-	timer *time.Timer   // of ReadUntil, stopped outside it
+	p    *poller
+	slot int32
+	fd   int
+	hot  bool // there may be more to read before the next event
+
+	waiter atomic.Pointer[waiter] // who is woken by the next event; nil: nobody, and it is noted
+	stray  atomic.Bool            // there was an event that nobody waited for
 
 	peer      sockaddr   // the server it is connected to
 	from      sockaddr   // of what was read
@@ -40,6 +42,7 @@ type datagram struct {
 	uses      int           // questions it had
 	place     uint16        // where it is kept, if it is
 	bound     bool          // to a port of our choice, which it has for life
+	silent    bool          // nothing was sent to this server
 
 	use int32 // counts the sockets that were this one; guarded by the poller's lock
 }
@@ -66,7 +69,7 @@ func (p *poller) dialDatagram(to netip.AddrPort, draw func() uint16) (*datagram,
 		unix.Close(fd)
 		return nil, err
 	}
-	d.peer, d.bound, d.uses = peer, bound, 0
+	d.peer, d.bound, d.silent, d.uses = peer, bound, true, 0
 	return d, nil
 }
 
@@ -87,23 +90,20 @@ func bindRandomly(fd int, family uint16, draw func() uint16) (bound bool, _ erro
 }
 
 // connect gives a socket to another server, or to the same by today's route:
-// the source address is chosen when it is connected. What ICMP said of the last
-// server is not held against the next.
+// the source address is chosen when it is connected.
 func (d *datagram) connect(peer *sockaddr) error {
 	none := nobody()
 	if err := none.connect(d.fd); err != nil {
 		return err
 	}
-	if _, err := unix.GetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil {
-		return os.NewSyscallError("getsockopt", err)
-	}
-	d.peer = *peer
+	d.peer, d.silent = *peer, true
 	return d.peer.connect(d.fd)
 }
 
 // Write sends one datagram. A full send buffer is as if the network had lost it.
 func (d *datagram) Write(b []byte) (int, error) {
-	for {
+	for first := d.silent; ; first = false {
+		d.silent = false
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(d.fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		switch errno {
@@ -113,6 +113,9 @@ func (d *datagram) Write(b []byte) (int, error) {
 		case unix.EAGAIN:
 			return len(b), nil
 		default:
+			if first {
+				continue // what ICMP said of the last server: of this one it cannot be
+			}
 			return 0, os.NewSyscallError("send", errno)
 		}
 	}
@@ -121,65 +124,59 @@ func (d *datagram) Write(b []byte) (int, error) {
 // ReadUntil reads one datagram; see datagrams. What did not come from the
 // server, having been in the buffer since before it was connected, is passed
 // over: strangers cannot add to that.
-func (d *datagram) ReadUntil(ctx context.Context, b []byte, wait time.Duration) (int, error) {
+func (d *datagram) ReadUntil(ctx context.Context, until clock.Mono) ([]byte, error) {
+	w := d.waiter.Load()
 	for {
 		if d.hot {
-			n, errno := d.read(b)
+			msg, errno := d.read()
 			switch {
 			case errno == 0 && d.from.same(&d.peer):
-				return n, nil
+				return msg, nil
 			case errno == 0, errno == unix.EINTR:
 				continue
 			case errno != unix.EAGAIN:
-				return 0, os.NewSyscallError("recv", errno)
+				return nil, os.NewSyscallError("recv", errno)
 			}
 			d.hot = false
+			if until != 0 && d.p.clock.Now() >= until {
+				return nil, os.ErrDeadlineExceeded
+			}
 		}
-		if !d.await(ctx, wait) {
-			return 0, os.ErrDeadlineExceeded
+		if !w.wait(ctx, until) {
+			return nil, os.ErrDeadlineExceeded
 		}
 		d.hot = true
 	}
 }
 
 // read takes one datagram out of the buffer, and from where it came.
-func (d *datagram) read(b []byte) (int, syscall.Errno) {
+func (d *datagram) read() ([]byte, syscall.Errno) {
+	buf := d.p.buffers.get()
+	defer d.p.buffers.put(buf)
 	d.from.len = uint32(unsafe.Sizeof(d.from.raw))
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(d.fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT,
+		uintptr(unsafe.Pointer(buf)), uintptr(len(buf)), unix.MSG_DONTWAIT,
 		uintptr(unsafe.Pointer(&d.from.raw)), uintptr(unsafe.Pointer(&d.from.len)))
-	return int(n), errno
+	if errno != 0 {
+		return nil, errno
+	}
+	return buf.message(int(n)), 0
 }
 
-// await waits for an event of the socket, false when ctx ends or the time is up
-// before.
-func (d *datagram) await(ctx context.Context, wait time.Duration) bool {
-	var up <-chan time.Time
-	if wait > 0 {
-		if d.timer == nil {
-			d.timer = time.NewTimer(wait)
-		} else {
-			d.timer.Reset(wait)
-		}
-		defer d.timer.Stop()
-		up = d.timer.C
+// happened wakes who waits for the socket.
+func (d *datagram) happened() {
+	if w := d.waiter.Load(); w != nil {
+		w.wake()
+	} else {
+		d.stray.Store(true)
 	}
-	select {
-	case <-d.ready:
-		return true
-	case <-ctx.Done():
-	case <-up:
-	}
-	return false
 }
 
-// heard tells whether something came to a socket that nobody listened to.
-func (d *datagram) heard() bool {
-	select {
-	case <-d.ready:
-		return true
-	default:
-		return false
+// deafen gives up the socket's waiter.
+func (d *datagram) deafen() {
+	if w := d.waiter.Swap(nil); w != nil {
+		w.clear()
+		d.p.waiters.Put(w)
 	}
 }
 
@@ -198,6 +195,7 @@ func (d *datagram) LocalPort() (uint16, error) {
 // Close ends the socket; the memory is the poller's from now on.
 func (d *datagram) Close() error {
 	fd := d.fd
+	d.deafen()
 	d.p.remove(d) // closing takes it out of the kernel's list
 	return os.NewSyscallError("close", syscall.Close(fd))
 }

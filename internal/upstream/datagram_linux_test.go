@@ -22,6 +22,19 @@ func dialReal(t *testing.T, u *Upstream, to netip.AddrPort) *datagram {
 	return c.(*datagram)
 }
 
+// soon is a moment that does not come in a test that goes well.
+func (u *Upstream) soon() clock.Mono { return u.opt.Clock.Now().Add(10 * time.Second) }
+
+// comes waits for an event of a socket.
+func (d *datagram) comes(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if !d.waiter.Load().wait(ctx, 0) {
+		t.Fatal("nothing came")
+	}
+}
+
 // echo sends everything back to where it came from.
 func echo(t *testing.T) netip.AddrPort {
 	return loopback(t, func(q seen) [][]byte { return [][]byte{q.view.Bytes()} })
@@ -85,21 +98,18 @@ func TestDatagramMemoryIsUsedAgain(t *testing.T) {
 	if _, err := first.Write(question); err != nil {
 		t.Fatal(err)
 	}
-	var b [64]byte
-	if n, err := first.ReadUntil(t.Context(), b[:], 10*time.Second); n != 12 || err != nil {
+	if n, err := first.ReadUntil(t.Context(), u.soon()); len(n) != 12 || err != nil {
 		t.Fatal(n, err)
 	}
-	first.ready <- struct{}{} // an event that nobody waited for
+	first.waiter.Load().wake() // an event that nobody waited for
 	first.Close()
 	second := dialReal(t, u, to)
 	defer second.Close()
 	if second != first {
 		t.Error("memory is not used again")
 	}
-	select {
-	case <-second.ready:
+	if len(second.waiter.Load().ready) != 0 || second.stray.Load() {
 		t.Error("the last socket's event was kept")
-	default:
 	}
 	k := u.opt.Network.(*kernel)
 	if s := len(k.poller.slots); s != 1 {
@@ -114,27 +124,26 @@ func TestDatagramReadEnds(t *testing.T) {
 	quiet := loopback(t, func(seen) [][]byte { return nil })
 	d := dialReal(t, u, quiet)
 	defer d.Close()
-	var b [64]byte
-	if _, err := d.ReadUntil(t.Context(), b[:], time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := d.ReadUntil(t.Context(), u.opt.Clock.Now().Add(time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("time: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.ReadUntil(ctx, b[:], 0); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := d.ReadUntil(ctx, 0); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("context: %v", err)
 	}
 
 	e := dialReal(t, u, echo(t))
 	defer e.Close()
-	if _, err := e.ReadUntil(t.Context(), b[:], time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := e.ReadUntil(t.Context(), u.opt.Clock.Now().Add(time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("nothing sent: %v", err)
 	}
 	for range 2 {
 		if _, err := e.Write(make([]byte, 12)); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := e.ReadUntil(t.Context(), b[:], 10*time.Second); n != 12 || err != nil {
-			t.Errorf("after it: %d, %v", n, err)
+		if n, err := e.ReadUntil(t.Context(), u.soon()); len(n) != 12 || err != nil {
+			t.Errorf("after it: %x, %v", n, err)
 		}
 	}
 }
@@ -144,8 +153,7 @@ func TestKernelIsClosed(t *testing.T) {
 	u, to := realUpstream(t), echo(t)
 	d := dialReal(t, u, to)
 	u.Close()
-	var b [64]byte
-	if _, err := d.ReadUntil(t.Context(), b[:], time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := d.ReadUntil(t.Context(), u.opt.Clock.Now().Add(time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read: %v", err)
 	}
 	d.Close()

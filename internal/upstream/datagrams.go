@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"lastgood/internal/clock"
@@ -14,10 +15,11 @@ import (
 // and belongs to one goroutine.
 type datagrams interface {
 	Write(b []byte) (int, error)
-	// ReadUntil reads one datagram, at most the first len(b) octets of it. It
-	// fails with os.ErrDeadlineExceeded once ctx has ended or, unless wait is 0,
-	// so much time has passed; reading may go on after that.
-	ReadUntil(ctx context.Context, b []byte, wait time.Duration) (int, error)
+	// ReadUntil reads one datagram, into memory of its size that is the caller's;
+	// what is longer than maxUDPSize is cut off and gets TC. It fails with
+	// os.ErrDeadlineExceeded once ctx has ended or, unless until is 0, at until;
+	// reading may go on after that.
+	ReadUntil(ctx context.Context, until clock.Mono) ([]byte, error)
 	Close() error
 }
 
@@ -64,22 +66,52 @@ type conn struct {
 }
 
 // ReadUntil reads one datagram; see datagrams.
-func (c conn) ReadUntil(ctx context.Context, b []byte, wait time.Duration) (int, error) {
-	var until time.Time
-	if wait > 0 {
-		until = c.u.opt.Clock.Deadline(wait)
+func (c conn) ReadUntil(ctx context.Context, until clock.Mono) ([]byte, error) {
+	var deadline time.Time
+	if until != 0 {
+		clock := c.u.opt.Clock
+		deadline = clock.Deadline(max(until.Sub(clock.Now()), 1))
 	}
-	if err := c.SetReadDeadline(until); err != nil {
-		return 0, err
+	if err := c.SetReadDeadline(deadline); err != nil {
+		return nil, err
 	}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		_ = c.SetReadDeadline(longAgo)
 		close(interrupted)
 	})
-	n, err := c.Read(b)
+	buf := c.u.buffers.get()
+	defer c.u.buffers.put(buf)
+	n, err := c.Read(buf[:])
 	if !stop() {
 		<-interrupted // or it would interrupt a later Read
 	}
-	return n, err
+	if err != nil {
+		return nil, err
+	}
+	return buf.message(n), nil
 }
+
+// buffer is what datagrams are read into: one octet more than a reply may have.
+type buffer [maxUDPSize + 1]byte
+
+// message is a copy of the first n octets, which is the caller's.
+func (b *buffer) message(n int) []byte {
+	msg := append(make([]byte, 0, n), b[:n]...)
+	if n == len(b) {
+		msg[2] |= bitTC // longer than we asked for, and cut off by the socket
+	}
+	return msg
+}
+
+// buffers are lent for reading.
+type buffers struct{ sync.Pool }
+
+func (p *buffers) get() *buffer {
+	if b, _ := p.Get().(*buffer); b != nil {
+		return b
+	}
+	return new(buffer)
+}
+
+func (p *buffers) put(b *buffer) { p.Put(b) }

@@ -19,6 +19,7 @@ type exchange struct {
 	m    message
 
 	attempts int
+	now      clock.Mono // when this attempt began
 	until    clock.Mono // when whoever waits stops waiting; 0: with the context
 	open     bool       // suspended while it listened to the socket
 	kept     bool       // a goroutine listens for late replies: not to be used again
@@ -43,7 +44,8 @@ type arrival struct {
 
 // begin plans how the server is spoken to first, by what is known of it.
 func (x *exchange) begin() {
-	can := x.u.opt.Infra.Capability(x.u.opt.Clock.Now(), x.q.Server)
+	x.now = x.u.opt.Clock.Now()
+	can := x.u.opt.Infra.Capability(x.now, x.q.Server)
 	edns := can.EDNS != infra.EDNSBroken
 	tls := x.q.TLS != ""
 	x.q.TCP = x.q.TCP || tls
@@ -66,7 +68,9 @@ func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 		if x.plan.tcp && x.until != 0 {
 			return iterator.Reply{}, suspended
 		}
-		x.attempts++
+		if x.attempts++; x.attempts > 1 {
+			x.now = x.u.opt.Clock.Now()
+		}
 		if ctx.Err() != nil {
 			return iterator.Reply{}, x.fail(event.Timeout, "not sent", context.Cause(ctx))
 		}
@@ -76,7 +80,7 @@ func (x *exchange) run(ctx context.Context) (iterator.Reply, *Error) {
 		if !x.spend() {
 			return iterator.Reply{}, x.overBudget()
 		}
-		x.m.compose(x.u, x.q, x.plan)
+		x.m.compose(x.u, x.now, x.q, x.plan)
 		got, err := x.once(ctx)
 		if r, done, err := x.settle(ctx, &got, err); done {
 			return r, err
@@ -194,7 +198,7 @@ func (x *exchange) again(r *iterator.Reply) bool {
 	if x.plan.edns && x.refusesEDNS(r.View, hasOPT) {
 		return true
 	}
-	x.learnEDNS(r.View, hasOPT)
+	x.learnEDNS(r, hasOPT)
 	if !x.m.cookies {
 		return false
 	}
@@ -248,9 +252,9 @@ func (x *exchange) refusesEDNS(v wire.View, hasOPT bool) bool {
 }
 
 // learnEDNS notes what the reply proves.
-func (x *exchange) learnEDNS(v wire.View, hasOPT bool) {
-	now := x.u.opt.Clock.Now()
-	switch rc := v.Rcode(); {
+func (x *exchange) learnEDNS(r *iterator.Reply, hasOPT bool) {
+	now := r.At
+	switch rc := r.View.Rcode(); {
 	case hasOPT && x.plan.edns:
 		x.u.opt.Infra.LearnEDNS(now, x.q.Server, true)
 		if x.noCookies && rc != wire.RcodeFormErr && x.u.opt.Infra.LearnNoCookies(now, x.q.Server) {

@@ -20,7 +20,7 @@ func FuzzMatch(f *testing.F) {
 	}})
 	q := iterator.Query{Server: serverAddr, Name: asked, Type: wire.TypeA}
 	var m message
-	m.compose(u, q, plan{edns: true, cookies: true, mixed: true})
+	m.compose(u, 1, q, plan{edns: true, cookies: true, mixed: true})
 	own, err := wire.Read(m.msg)
 	if err != nil {
 		f.Fatal(err)

@@ -44,11 +44,13 @@ const (
 	maxUses      = 500              // questions of a socket
 	connectedFor = 5 * time.Second  // then it is connected anew: routes and addresses change
 	sweepEvery   = 10 * time.Second // sockets past their life are closed, asked for or not
+	near         = 8                // places that are neighbours
 	filesShare   = 4                // one of so many descriptors that the process may have is kept at most
 )
 
 func newKernel(random func([]byte), c *clock.Clock, acquire func() bool, release func()) *kernel {
 	k := &kernel{System: System{Random: random}, clock: c, acquire: acquire, release: release, room: 2 * places}
+	k.poller.clock = c
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil {
 		k.room = int64(min(files.Cur/filesShare, 2*places))
@@ -58,8 +60,7 @@ func newKernel(random func([]byte), c *clock.Clock, acquire func() bool, release
 
 // draw gives each place the same chance, whoever asks whom for what, and a life
 // for a socket that is opened: those opened at once are not to end at once.
-func (k *kernel) draw() (place uint16, life time.Duration) {
-	var b [4]byte
+func (k *kernel) draw(b *[4]byte) (place uint16, life time.Duration) {
 	k.Random(b[:])
 	spread := time.Duration(binary.BigEndian.Uint16(b[2:]))
 	return binary.BigEndian.Uint16(b[:]) % places, lifetime/2 + lifetime/2*spread>>16
@@ -75,35 +76,38 @@ func (k *kernel) row(family uint16) *[places]atomic.Pointer[datagram] {
 
 // dialDatagrams gives a socket connected to a server; see datagramDialer.
 func (k *kernel) dialDatagrams(now clock.Mono, to netip.AddrPort) (datagrams, error) {
+	w := k.poller.waiter()
 	peer := sockaddrOf(to)
-	place, life := k.draw()
+	place, life := k.draw(&w.random)
 	d := k.row(peer.raw.Family)[place].Swap(nil)
 	if d == nil && !k.acquire() {
+		k.poller.waiters.Put(w)
 		return nil, errSockets
 	}
 	var err error
 	if d != nil {
 		k.kept.Add(-1)
-		if d, err = d.again(now, &peer); d != nil {
-			return d, nil
+		d, err = d.again(now, &peer)
+	}
+	if d == nil && err == nil {
+		if d, err = k.dial(to); err == nil {
+			d.place, d.opened, d.connected, d.life = place, now, now, life
 		}
 	}
-	if err == nil {
-		d, err = k.dial(to)
-	}
 	if err != nil {
+		k.poller.waiters.Put(w)
 		k.release()
 		return nil, err // not d: a nil pointer is no nil interface
 	}
-	d.place, d.life = place, life
-	d.opened, d.connected, d.uses = now, now, 1
+	d.uses++
+	d.waiter.Store(w)
 	return d, nil
 }
 
 // again makes a kept socket ready for a question. One that is past its life, or
 // heard something in its place, is closed instead, and d is nil.
 func (d *datagram) again(now clock.Mono, peer *sockaddr) (_ *datagram, err error) {
-	retired := now.Sub(d.opened) >= d.life || d.heard()
+	retired := now.Sub(d.opened) >= d.life || d.stray.Load()
 	if !retired && (!d.peer.same(peer) || now.Sub(d.connected) >= connectedFor) {
 		err, d.connected = d.connect(peer), now
 	}
@@ -112,7 +116,6 @@ func (d *datagram) again(now clock.Mono, peer *sockaddr) (_ *datagram, err error
 		return nil, err
 	}
 	d.hot = false
-	d.uses++
 	return d, nil
 }
 
@@ -146,8 +149,9 @@ func (k *kernel) keep(c datagrams) bool {
 	if !ok || !d.bound || d.uses >= maxUses {
 		return false
 	}
+	d.deafen()
 	n := k.kept.Add(1)
-	if n > k.room || !k.row(d.peer.raw.Family)[d.place].CompareAndSwap(nil, d) {
+	if n > k.room || !k.put(d) {
 		k.kept.Add(-1)
 		return false
 	}
@@ -158,6 +162,20 @@ func (k *kernel) keep(c datagrams) bool {
 		k.clear(func(*datagram) bool { return true })
 	}
 	return true
+}
+
+// put puts a socket into its place or, when another is there, one near by. That
+// is as good, for each is drawn alike; so the places fill up, though there is
+// always one empty for each question in flight, and few sockets are opened.
+func (k *kernel) put(d *datagram) bool {
+	row := k.row(d.peer.raw.Family)
+	for n := range uint16(near) {
+		place := d.place&^(near-1) | (d.place+n)&(near-1)
+		if row[place].CompareAndSwap(nil, d) {
+			return true
+		}
+	}
+	return false
 }
 
 // shed closes a socket that is kept; see datagramDialer.

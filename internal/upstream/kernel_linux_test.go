@@ -63,7 +63,7 @@ func TestDrawsAreEven(t *testing.T) {
 	var place, pair [places]int
 	ports, before := make([]int, portCount), uint16(0)
 	for i := range n {
-		p, _ := k.draw()
+		p, _ := k.draw(new([4]byte))
 		place[p]++
 		if i%2 == 1 { // the second client's draw against the first one's
 			pair[p/64*64|before/64]++
@@ -202,8 +202,8 @@ func TestReplyToASocketThatIsTooOld(t *testing.T) {
 	s.life = 0
 	x := exchange{u: u, q: iterator.Query{Server: to, Name: asked, Type: wire.TypeA}}
 	x.begin()
-	x.m.compose(u, x.q, x.plan)
-	x.socket = socket{u: u, conn: d, buf: u.buffers.Get().(*[maxUDPSize + 1]byte), at: now}
+	x.m.compose(u, 1, x.q, x.plan)
+	x.socket = socket{u: u, conn: d, at: now}
 	if _, err := d.Write(x.m.msg); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestSocketThatWasFoundIsNotUsedAgain(t *testing.T) {
 			p.ask(t, u, to, 1)
 			<-sent
 			for range 1000 { // until the poller saw it
-				if d := kernelOf(u).places[0][thePlace].Load(); d == nil || len(d.ready) == 1 {
+				if d := kernelOf(u).places[0][thePlace].Load(); d == nil || d.stray.Load() {
 					break
 				}
 				time.Sleep(time.Millisecond)
@@ -294,9 +294,7 @@ func TestLastServerIsNotHeard(t *testing.T) {
 	for range 20 {
 		_, _ = quiet.WriteTo([]byte("stale"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)))
 	}
-	if !d.await(t.Context(), 10*time.Second) {
-		t.Fatal("nothing came")
-	}
+	d.comes(t)
 	peer := sockaddrOf(echo(t))
 	if err := d.connect(&peer); err != nil {
 		t.Fatal(err)
@@ -307,9 +305,8 @@ func TestLastServerIsNotHeard(t *testing.T) {
 	if _, err := d.Write(make([]byte, 12)); err != nil {
 		t.Fatal(err)
 	}
-	var b [64]byte
-	if n, err := d.ReadUntil(t.Context(), b[:], 10*time.Second); n != 12 || err != nil {
-		t.Errorf("read %q, %v", b[:n], err)
+	if b, err := d.ReadUntil(t.Context(), u.soon()); len(b) != 12 || err != nil {
+		t.Errorf("read %q, %v", b, err)
 	}
 }
 
@@ -335,9 +332,7 @@ func TestPortUnreachableOnKeptSocket(t *testing.T) {
 	}
 	d := dialReal(t, u, gone)
 	_, _ = d.Write(make([]byte, 12))
-	if !d.await(t.Context(), 10*time.Second) {
-		t.Fatal("nothing came")
-	}
+	d.comes(t)
 	peer := sockaddrOf(to)
 	if err := d.connect(&peer); err != nil {
 		t.Fatal(err)
@@ -521,5 +516,39 @@ func TestTenThousandInFlight(t *testing.T) {
 	load.Wait()
 	if s := u.Stats(); failed.Load() != 0 || s.Replies != n || s.SocketBound != 0 || s.Sockets != s.Kept || s.Kept > places {
 		t.Errorf("%d failed: %+v", failed.Load(), s)
+	}
+}
+
+// BenchmarkSocket is what a question pays for its socket: one of its own, as when
+// no place has one, against one that is kept, connected to the same server or to
+// another.
+func BenchmarkSocket(b *testing.B) {
+	to := [2]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.2:9")}
+	for name, c := range map[string]struct{ keep, alternate int }{"new": {0, 0}, "kept": {1, 0}, "kept-other-server": {1, 1}} {
+		b.Run(name, func(b *testing.B) {
+			k := newKernel(new(entropy).Read, clock.New(), func() bool { return true }, func() {})
+			defer k.close()
+			if c.keep == 0 {
+				k.room = 0
+			}
+			once := func(i int) {
+				d, err := k.dialDatagrams(k.clock.Now(), to[i*c.alternate&1])
+				if err != nil {
+					b.Fatal(err)
+				}
+				if !k.keep(d) {
+					_ = d.Close()
+				}
+			}
+			for i := range c.keep * 20 * places {
+				once(i)
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				once(i)
+				i++
+			}
+		})
 	}
 }

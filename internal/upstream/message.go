@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/event"
 	"lastgood/internal/infra"
@@ -45,7 +46,7 @@ type message struct {
 
 // compose writes the question as the plan says. The length octets of TCP stand
 // in front of msg, so both transports send from the same memory.
-func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
+func (m *message) compose(u *Upstream, now clock.Mono, q iterator.Query, p plan) {
 	random := m.random[:2+8]
 	if p.mixed {
 		random = m.random[:2+8+len(q.Name)/8+1]
@@ -66,7 +67,7 @@ func (m *message) compose(u *Upstream, q iterator.Query, p plan) {
 		e := wire.EDNS{UDPSize: uint16(u.opt.UDPSize), DO: u.opt.DNSSEC}
 		if p.cookies {
 			m.cookies = true
-			m.cookie = u.opt.Infra.Cookie(u.opt.Clock.Now(), q.Server, [8]byte(random[2:10]))
+			m.cookie = u.opt.Infra.Cookie(now, q.Server, [8]byte(random[2:10]))
 			data := append(m.cookie.Client[:len(m.cookie.Client):len(m.cookie.Client)], m.cookie.Server()...)
 			e.Options = wire.AppendOption(opts[:0], wire.OptionCookie, data)
 		}

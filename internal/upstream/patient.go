@@ -48,7 +48,7 @@ func (u *Upstream) ExchangeFor(ctx context.Context, q iterator.Query, wait time.
 	if err != nil {
 		return r, false, err
 	}
-	x.until = u.opt.Clock.Now().Add(wait)
+	x.until = x.now.Add(wait)
 	r, failure := x.run(ctx)
 	switch {
 	case failure != suspended:

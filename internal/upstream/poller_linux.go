@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lastgood/internal/clock"
 )
 
 // pollBatch is how many sockets that became readable one system call tells of.
@@ -17,12 +19,24 @@ const pollBatch = 128
 // instance of which the runtime's poller watches only the one descriptor. One
 // goroutine, from the first socket to close, wakes those who wait.
 type poller struct {
+	clock   *clock.Clock
+	buffers buffers
+	waiters sync.Pool // of *waiter
+
 	mu     sync.Mutex
 	epoll  *os.File // nil before the first socket
 	fd     int      // of epoll
 	closed bool
 	slots  []*datagram // as many as were ever open at once
 	free   []int32     // of slots
+}
+
+// waiter lends one; it goes back to waiters.
+func (p *poller) waiter() *waiter {
+	if w, _ := p.waiters.Get().(*waiter); w != nil {
+		return w
+	}
+	return newWaiter(p.clock)
 }
 
 // add watches a socket, which was not used yet.
@@ -39,6 +53,7 @@ func (p *poller) add(fd int) (*datagram, error) {
 	}
 	d := p.take()
 	d.fd, d.hot = fd, false
+	d.stray.Store(false)
 	// Edge-triggered: an event says that there is more than there was.
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: d.slot, Pad: d.use}
 	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
@@ -55,7 +70,7 @@ func (p *poller) take() *datagram {
 		p.free = p.free[:n-1]
 		return d
 	}
-	d := &datagram{p: p, slot: int32(len(p.slots)), ready: make(chan struct{}, 1)}
+	d := &datagram{p: p, slot: int32(len(p.slots))}
 	p.slots = append(p.slots, d)
 	return d
 }
@@ -66,10 +81,6 @@ func (p *poller) remove(d *datagram) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.use++
-	select {
-	case <-d.ready:
-	default:
-	}
 	p.free = append(p.free, d.slot)
 }
 
@@ -126,12 +137,8 @@ func (p *poller) wake(events []unix.EpollEvent) {
 	defer p.mu.Unlock()
 	for i := range events {
 		d := p.slots[events[i].Fd]
-		if d.use != events[i].Pad {
-			continue // closed meanwhile
-		}
-		select {
-		case d.ready <- struct{}{}:
-		default: // it has not yet looked at the last
+		if d.use == events[i].Pad { // not closed meanwhile
+			d.happened()
 		}
 	}
 }

@@ -162,6 +162,6 @@ func BenchmarkCompose(b *testing.B) {
 	x.begin()
 	b.ReportAllocs()
 	for b.Loop() {
-		x.m.compose(u, q, x.plan)
+		x.m.compose(u, 1, q, x.plan)
 	}
 }

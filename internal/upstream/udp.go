@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
@@ -17,7 +16,7 @@ const bitTC = 2
 // udp sends the question on a socket that no other question is on and waits for
 // what belongs to it.
 func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
-	now := x.u.opt.Clock.Now()
+	now := x.now
 	conn, err := x.u.dialDatagrams(ctx, now, x.q.Server)
 	if err == errSockets {
 		return arrival{}, x.fail(event.Budget, "not sent", errSockets)
@@ -27,7 +26,7 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 		return arrival{}, x.netFail(ctx, "open socket", err)
 	}
 	s := &x.socket // one at a time
-	*s = socket{u: x.u, conn: conn, buf: x.u.buffers.Get().(*[maxUDPSize + 1]byte), at: now}
+	*s = socket{u: x.u, conn: conn, at: now}
 	x.u.opt.Infra.Sent(now, x.q.Server)
 	x.u.counts.sentUDP.Add(1)
 	if _, err := conn.Write(x.m.msg); err != nil {
@@ -71,7 +70,6 @@ func (x *exchange) hear(ctx context.Context, s *socket) (arrival, *Error) {
 type socket struct {
 	u    *Upstream
 	conn datagrams
-	buf  *[maxUDPSize + 1]byte
 	at   clock.Mono // when the question was sent
 
 	suspect bool // something came that did not belong to the question
@@ -83,16 +81,11 @@ func (s *socket) done(got arrival) {
 	d := s.u.dialer
 	if s.suspect || got.fit != fits || d == nil || !d.keep(s.conn) {
 		s.close()
-		return
 	}
-	s.u.buffers.Put(s.buf)
-	s.buf = nil
 }
 
 func (s *socket) close() {
 	_ = s.conn.Close()
-	s.u.buffers.Put(s.buf)
-	s.buf = nil
 	s.u.release()
 }
 
@@ -101,24 +94,18 @@ func (s *socket) close() {
 func (x *exchange) listen(ctx context.Context, s *socket) (arrival, error) {
 	c := &x.u.counts
 	for wrong := 0; ; {
-		var wait time.Duration
-		if x.until != 0 {
-			wait = max(x.until.Sub(x.u.opt.Clock.Now()), 1)
-		}
-		n, err := s.conn.ReadUntil(ctx, s.buf[:], wait)
+		msg, err := s.conn.ReadUntil(ctx, x.until)
 		if err != nil {
 			return arrival{}, err
 		}
-		if n == len(s.buf) {
-			s.buf[2] |= bitTC // longer than we asked for, and cut off by the socket
-		}
 		now := x.u.opt.Clock.Now()
-		v, f := x.m.match(s.buf[:n])
+		v, f := x.m.match(msg)
 		switch {
 		case f == fits, f == malformed:
 			c.replies.Add(1)
-			x.u.opt.Infra.Answered(now, x.q.Server, max(now.Sub(s.at), 1))
-			return arrival{reply: x.own(s, v.Bytes(), now), fit: f}, nil // v's buffer is the socket's
+			rtt := max(now.Sub(s.at), 1)
+			x.u.opt.Infra.Answered(now, x.q.Server, rtt)
+			return arrival{reply: iterator.Reply{View: v, Transport: event.UDP, RTT: rtt, At: now}, fit: f}, nil
 		case f == wrongCase, f == wrongCookie:
 			c.count(f)
 			x.u.opt.Infra.Answered(now, x.q.Server, 0)
@@ -130,13 +117,6 @@ func (x *exchange) listen(ctx context.Context, s *socket) (arrival, error) {
 			return arrival{flood: true}, nil
 		}
 	}
-}
-
-// own makes a reply of a datagram in memory of its exact size.
-func (x *exchange) own(s *socket, msg []byte, now clock.Mono) iterator.Reply {
-	msg = append(make([]byte, 0, len(msg)), msg...)
-	v, _ := x.m.match(msg)
-	return iterator.Reply{View: v, Transport: event.UDP, RTT: max(now.Sub(s.at), 1), At: now}
 }
 
 // withdraw gives up listening: what has not had its time yet is no silence of

@@ -104,7 +104,7 @@ type Upstream struct {
 	lates     lates
 	pool      *pool
 	tls       tlsPool
-	buffers   sync.Pool       // of *[maxUDPSize+1]byte: lent to a reading socket, given back when it closes
+	buffers   buffers         // of sockets of package net
 	exchanges sync.Pool       // of *exchange
 	lifetime  context.Context // ends with Close
 	end       context.CancelFunc
@@ -137,7 +137,6 @@ func New(o Options) *Upstream {
 		u.opt.Network = newKernel(o.Random, o.Clock, u.acquire, u.release)
 	}
 	u.dialer, _ = u.opt.Network.(datagramDialer)
-	u.buffers.New = func() any { return new([maxUDPSize + 1]byte) }
 	u.exchanges.New = func() any { return new(exchange) }
 	u.lifetime, u.end = context.WithCancel(context.Background())
 	u.tls.u = u

@@ -53,11 +53,14 @@ var short = map[string]string{
 	"names": "not cached, signed: a known zone", "denials": "not cached, signed: no such name",
 }
 
-// panels are the workloads that were measured.
-func panels(results []perquestion.Result) (list []panel) {
+// drawn are the servers, in order.
+var drawn = []string{echoName, servers.Lastgood, servers.Unbound, "pdns-recursor", "bind9", "knot-resolver"}
+
+// panels are the workloads that were measured, and the memory.
+func panels(results []perquestion.Result, mem []memory) (list []panel) {
 	for _, key := range keys() {
 		p := panel{title: short[key]}
-		for _, name := range []string{echoName, servers.Lastgood, servers.Unbound, "pdns-recursor", "bind9", "knot-resolver"} {
+		for _, name := range drawn {
 			if of := perquestion.Of(results, key, name); len(of) > 0 {
 				lo, mid, hi := perquestion.Spread(perquestion.Each(of, func(r perquestion.Result) float64 { return r.Micros }))
 				p.bars = append(p.bars, bar{name, lo, mid, hi})
@@ -67,12 +70,24 @@ func panels(results []perquestion.Result) (list []panel) {
 			list = append(list, p)
 		}
 	}
+	p := panel{title: "memory per cached name, bytes"}
+	for _, name := range drawn {
+		for _, m := range mem {
+			if m.server == name {
+				p.bars = append(p.bars, bar{name, m.perName, m.perName, m.perName})
+			}
+		}
+	}
+	if len(p.bars) > 0 {
+		list = append(list, p)
+	}
 	return list
 }
 
-// chart draws what a question costs: the medians, and from least to most.
-func chart(results []perquestion.Result) string {
-	list := panels(results)
+// chart draws what a question costs: the medians, and from least to most; and what a
+// name in the cache does.
+func chart(results []perquestion.Result, mem []memory) string {
+	list := panels(results, mem)
 	most := 1
 	for _, p := range list {
 		most = max(most, len(p.bars))

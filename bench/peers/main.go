@@ -36,7 +36,7 @@ func main() {
 	var o options
 	seconds := flag.Int("seconds", 2, "length of a measured run")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
-	flag.IntVar(&o.peerRounds, "peer-rounds", 3, "the first so many have all servers, the others lastgood, Unbound and the echo")
+	flag.IntVar(&o.peerRounds, "peer-rounds", 2, "the first so many have all servers, the others lastgood, Unbound and the echo")
 	flag.IntVar(&o.names, "names", 1_000_000, "that are cached to measure memory")
 	workloads := flag.String("workloads", strings.Join(keys(), ","), "which, separated by commas")
 	wanted := flag.String("servers", "unbound,lastgood,echo,pdns-recursor,bind9,knot-resolver", "which, separated by commas; echo is the floor, a server in C that sends back what it gets")
@@ -86,7 +86,7 @@ func run(ctx context.Context, o options) error {
 	if err := os.WriteFile(o.out+".md", []byte(text), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(o.out+".svg", []byte(chart(f.results)), 0o644)
+	return os.WriteFile(o.out+".svg", []byte(chart(f.results, f.memory)), 0o644)
 }
 
 // field is who takes part and what they resolve, and what was found so far.

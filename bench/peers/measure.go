@@ -242,14 +242,14 @@ func (f *field) freshOne(ctx context.Context, s *servers.Server, number int, g g
 		return err
 	}
 	defer c.process.Stop()
+	before, err := f.world.Queries(ctx)
+	if err != nil {
+		return err
+	}
 	var list []perquestion.Result
 	for _, w := range g.workloads {
 		file := filepath.Join(f.dir, "names")
 		if err := perquestion.WriteNames(file, w.names); err != nil {
-			return err
-		}
-		before, err := f.world.Queries(ctx)
-		if err != nil {
 			return err
 		}
 		r, err := f.once(ctx, c, w, file)
@@ -263,7 +263,7 @@ func (f *field) freshOne(ctx context.Context, s *servers.Server, number int, g g
 		if after-before < r.Answered {
 			return fmt.Errorf("%s: the authorities were asked %d questions for %d names that nobody can know", w.key, after-before, r.Answered)
 		}
-		r.Upstream = float64(after-before) / float64(r.Answered)
+		r.Upstream, before = float64(after-before)/float64(r.Answered), after
 		// They are in the cache now: see whether the answers were right.
 		if err := ask.All(ctx, c.addr, window, w.do, w.names, w.right); err != nil {
 			return fmt.Errorf("%s: %w", w.key, err)

@@ -27,6 +27,7 @@ import (
 	"lastgood/internal/stale"
 	"lastgood/internal/upstream"
 	"lastgood/internal/validator"
+	"lastgood/internal/xdp"
 )
 
 // Options of an App. Only Config and Log are required.
@@ -73,6 +74,7 @@ type App struct {
 	upstream *upstream.Upstream
 	resolver *resolver.Resolver
 	listener *listener.Listener
+	xdp      []*xdp.Interface // beside the listener's sockets
 	control  *control.Server
 
 	snapshots snapshots

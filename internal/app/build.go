@@ -76,6 +76,7 @@ func (a *App) build() error {
 	a.resolver = resolver.New(a.resolverOptions(events, func(flights iterator.Flights) resolver.Iterator {
 		return iterator.New(a.iteratorOptions(events, flights, hints, seed))
 	}))
+	a.xdp = a.interfaces()
 	a.listener = listener.New(a.listenerOptions(secrets))
 	return nil
 }
@@ -275,7 +276,12 @@ func (a *App) listenerOptions(secrets [][16]byte) listener.Options {
 		},
 	}
 	for _, e := range c.Listen {
-		o.Addresses = append(o.Addresses, e.Addr)
+		if e.Interface == "" {
+			o.Addresses = append(o.Addresses, e.Addr)
+		}
+	}
+	for _, i := range a.xdp {
+		o.Interfaces = append(o.Interfaces, frames{i})
 	}
 	return o
 }

@@ -17,6 +17,7 @@ import (
 	"lastgood/internal/resolver"
 	"lastgood/internal/upstream"
 	"lastgood/internal/wire"
+	"lastgood/internal/xdp"
 )
 
 // filler gives every number in a struct a value of its own and notes whose it is.
@@ -75,13 +76,16 @@ func exported() string {
 	}
 	flights, up, known, entries := resolver.Stats{Stale: map[resolver.StaleCount]uint64{
 		{Why: event.StaleTimeout, Cause: -1}: 0, {Why: event.StaleTrouble, Cause: int(ede.NoReachableAuthority)}: 0}}, upstream.Stats{}, infra.Stats{}, cache.Stats{}
+	frames := xdp.Stats{}
 	f.fill(reflect.ValueOf(&in).Elem(), "listener")
+	f.fill(reflect.ValueOf(&frames).Elem(), "xdp")
 	f.fill(reflect.ValueOf(&flights).Elem(), "resolver")
 	f.fill(reflect.ValueOf(&up).Elem(), "upstream")
 	f.fill(reflect.ValueOf(&known).Elem(), "infra")
 	f.fill(reflect.ValueOf(&entries).Elem(), "cache")
 	g.queries(in)
 	g.connections(in.TCP)
+	g.frames(frames)
 	g.flights(flights)
 	g.freshness(0, flights)
 	g.refreshes(flights)

@@ -18,7 +18,9 @@ import (
 // say, and lists what it gathers.
 func gathered(t *testing.T) []control.Metric {
 	t.Helper()
-	a, err := New(Options{Config: config.Default(), Log: slog.New(slog.DiscardHandler), Seed: 1})
+	c := config.Default()
+	c.Listen = append(c.Listen, config.Endpoint{Scheme: "xdp", Interface: "eth0"})
+	a, err := New(Options{Config: c, Log: slog.New(slog.DiscardHandler), Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ func (a *App) gather(emit func(control.Metric)) {
 	in := a.listener.Stats()
 	g.queries(in)
 	g.connections(in.TCP)
+	a.gatherInterfaces(g)
 	g.cache(a.cache.Stats())
 	a.gatherSnapshots(g)
 	flights := a.resolver.Stats()

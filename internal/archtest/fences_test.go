@@ -17,7 +17,8 @@ var foreign = []struct {
 	{"go.yaml.in/yaml/", []string{"config"}, false},
 	{"github.com/prometheus/", []string{"control"}, false},
 	{"github.com/miekg/dns", []string{"authority"}, true},
-	{"golang.org/x/sys/", []string{"clock", "listener", "upstream"}, true},
+	{"github.com/cilium/ebpf", []string{"xdp"}, false},
+	{"golang.org/x/sys/", []string{"clock", "listener", "upstream", "xdp"}, true},
 	{"golang.org/x/net/", []string{"listener", "upstream"}, true},
 	{"golang.org/x/tools/txtar", []string{"scenario"}, true},
 }
@@ -74,7 +75,7 @@ var fences = []struct {
 	{"math/rand", func(string) bool { return true }, "math/rand/v2 is what is used"},
 	{"crypto/rand", isPure, "chance comes from outside"},
 	{"unsafe", func(pkg string) bool {
-		return !slices.Contains([]string{"clock", "dnsname", "wire", "rrset", "cache", "listener", "upstream"}, pkg)
+		return !slices.Contains([]string{"clock", "dnsname", "wire", "rrset", "cache", "listener", "upstream", "xdp"}, pkg)
 	}, "unsafe belongs to few packages"},
 }
 

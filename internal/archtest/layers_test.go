@@ -23,7 +23,7 @@ anchor  rootzone
 iterator  validator
 resolver
 authority  durable
-upstream  listener  control  flatten  observatory
+upstream  listener  xdp  control  flatten  observatory
 dashboard  config  lab
 app
 cli

@@ -30,6 +30,9 @@ func configCommand() *command {
 					if _, err := app.New(app.Options{Config: cfg, Log: newLog(e.stderr, cfg.Log)}); err != nil {
 						return configError{fmt.Errorf("%s: %w", args[0], err)}
 					}
+					if err := app.CheckInterfaces(cfg); err != nil {
+						return configError{fmt.Errorf("%s: %w", args[0], err)}
+					}
 					fmt.Fprintf(e.stdout, "%s: fine\n", args[0])
 					return nil
 				},

@@ -45,6 +45,9 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			if err != nil {
 				return err
 			}
+			if err := app.CheckInterfaces(cfg); err != nil {
+				return err
+			}
 			out := newLogWriter(e.stderr, cfg.Log)
 			defer out.Close()
 			log := newLog(out, cfg.Log)

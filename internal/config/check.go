@@ -61,11 +61,33 @@ func (r *reader) checkListen() {
 		r.failAt(&problem{"the list is empty, so nobody could ask", `write at least one, such as ["dns://127.0.0.1:5300"]`}, "listen")
 	}
 	seen := map[netip.AddrPort]bool{}
+	interfaces := map[string]bool{}
 	for i, e := range r.cfg.Listen {
+		if e.Interface != "" {
+			r.checkInterface(i, e, interfaces)
+			continue
+		}
 		if e.Addr.Port() != 0 && seen[e.Addr] {
 			r.fail(r.given["listen"].Content[i], "listen", &problem{e.Addr.String() + " is there twice", "delete one"})
 		}
 		seen[e.Addr] = true
+	}
+}
+
+// checkInterface wants somebody who takes what xdp leaves to the kernel: TCP above
+// all, without which large answers could not be had.
+func (r *reader) checkInterface(i int, e Endpoint, seen map[string]bool) {
+	n := r.given["listen"].Content[i]
+	if seen[e.Interface] {
+		r.fail(n, "listen", &problem{e.Interface + " is there twice", "delete one: an interface has one port"})
+	}
+	seen[e.Interface] = true
+	port := e.Addr.Port()
+	if !slices.ContainsFunc(r.cfg.Listen, func(o Endpoint) bool {
+		return o.Interface == "" && o.Addr.Port() == port && !o.Addr.Addr().IsLoopback()
+	}) {
+		r.fail(n, "listen", &problem{fmt.Sprintf("%s takes questions over UDP, and nobody would take those over TCP on port %d", e, port),
+			fmt.Sprintf(`add the interface's addresses, or "dns://0.0.0.0:%d" and "dns://[::]:%[1]d"`, port)})
 	}
 }
 
@@ -122,6 +144,6 @@ func (r *reader) someServer(list string, i int, key string, servers []Endpoint) 
 // listener's: one of IPv6 may be open for IPv4 too, or another program be.
 func (e Endpoint) reaches(listener Endpoint) bool {
 	to, at := e.Addr.Addr(), listener.Addr.Addr()
-	return to.IsValid() && e.Addr.Port() == listener.Addr.Port() &&
+	return to.IsValid() && at.IsValid() && e.Addr.Port() == listener.Addr.Port() &&
 		(to == at || at.IsUnspecified() && at.Is4() == to.Is4() && (to.IsUnspecified() || to.IsLoopback()))
 }

@@ -13,14 +13,16 @@ import (
 // Endpoint is where to listen, or which server to ask.
 type Endpoint struct {
 	// Scheme is dns (UDP, and TCP where needed), tcp or, of a server to forward to,
-	// tls; https and quic are known but not in this version.
+	// tls; where to listen also xdp; https and quic are known but not in this version.
 	Scheme string
-	// Addr always has a port. Its address is the zero netip.Addr when Host is
-	// given.
+	// Addr always has a port. Its address is the zero netip.Addr when Host or
+	// Interface is given.
 	Addr netip.AddrPort
 	// Host is the name of a server whose addresses have to be looked up, ""
 	// when there is an address.
 	Host dnsname.Name
+	// Interface is the network interface whose questions xdp takes, else "".
+	Interface string
 	// TLSName is the name or address that the certificate has to have, in lower case
 	// without a final dot; "" without TLS.
 	TLSName string
@@ -29,9 +31,12 @@ type Endpoint struct {
 // String writes the endpoint as a configuration file does.
 func (e Endpoint) String() string {
 	s := e.Scheme + "://"
-	if e.Host != "" {
+	switch {
+	case e.Host != "":
 		s += e.Host.String() + ":" + strconv.Itoa(int(e.Addr.Port()))
-	} else {
+	case e.Interface != "":
+		s += e.Interface + ":" + strconv.Itoa(int(e.Addr.Port()))
+	default:
 		s += e.Addr.String()
 	}
 	if e.TLSName != "" {
@@ -91,6 +96,9 @@ func (o *Option) parseEndpoint(text string) (Endpoint, *problem) {
 	if bad != nil {
 		return e, bad
 	}
+	if e.Scheme == "xdp" {
+		return e, parseInterface(&e, text, rest)
+	}
 	if addr, ok := parseAddrPort(rest, portOf(e.Scheme)); ok {
 		e.Addr = addr
 		return e, o.checkPort(text, e.Scheme, addr.Port())
@@ -105,6 +113,22 @@ func (o *Option) parseEndpoint(text string) (Endpoint, *problem) {
 	}
 	e.Host, e.Addr = name, netip.AddrPortFrom(netip.Addr{}, port)
 	return e, o.checkPort(text, e.Scheme, port)
+}
+
+// maxInterfaceLen is how long an interface's name can be on Linux.
+const maxInterfaceLen = 15
+
+// parseInterface reads "eth0" and "eth0:5353".
+func parseInterface(e *Endpoint, text, rest string) *problem {
+	name, port, ok := cutPort(rest, portOf(e.Scheme))
+	if _, isAddr := parseAddrPort(rest, 0); isAddr {
+		return &problem{quote(text) + " names an address, and xdp:// takes what an interface receives", `write its name, such as "xdp://eth0" (ip address lists them)`}
+	}
+	if !ok || port == 0 || name == "" || len(name) > maxInterfaceLen || strings.ContainsAny(name, "/ \t\n%[]") {
+		return &problem{quote(text) + " is no interface and port", `write one such as "xdp://eth0" or "xdp://eth0:5353"`}
+	}
+	e.Interface, e.Addr = name, netip.AddrPortFrom(netip.Addr{}, port)
+	return nil
 }
 
 // cutTLSName takes what stands behind #: the name that the server's certificate

@@ -28,10 +28,10 @@ var tlsLater = []string{"tls", "https", "quic"}
 var tableServing = []Option{
 	{
 		Key: "listen", Default: `["dns://127.0.0.1:5300"]`,
-		Values: []string{"dns"}, Later: append([]string{"xdp"}, tlsLater...),
+		Values: []string{"dns", "xdp"}, Later: tlsLater,
 		RFC:      "RFC 7766",
-		Help:     "Where clients ask. dns:// is UDP and TCP; the port may be left out (53). Port 0 is any free port.",
-		Examples: []string{`["dns://192.0.2.1:53", "dns://[2001:db8::1]:53"]`, `["127.0.0.1"]`},
+		Help:     "Where clients ask. dns:// is UDP and TCP; the port may be left out (53). Port 0 is any free port. xdp://INTERFACE takes the questions over UDP that reach the interface's own addresses past the kernel's network stack (Linux, AF_XDP; privileges and what to know: docs/operations.md), beside a dns:// of the same port for all that it leaves to the kernel.",
+		Examples: []string{`["dns://192.0.2.1:53", "dns://[2001:db8::1]:53"]`, `["127.0.0.1"]`, `["xdp://eth0", "dns://0.0.0.0", "dns://[::]"]`},
 		field:    in(func(c *Config) *[]Endpoint { return &c.Listen }),
 	},
 	{

@@ -115,6 +115,10 @@ func (l *Listener) Start() error {
 	if len(l.packets)+len(l.streams) == 0 {
 		return errors.New("no address to listen on")
 	}
+	if err := l.startInterfaces(); err != nil {
+		l.closeSockets()
+		return err
+	}
 	l.state = running
 	for _, pc := range l.packets {
 		c := new(counters)
@@ -194,6 +198,9 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	}
 	l.state = stopped
 	close(l.stop)
+	for _, i := range l.opt.Interfaces {
+		i.Stop()
+	}
 	for _, pc := range l.packets {
 		pc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader; replies still leave
 	}
@@ -221,6 +228,9 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	l.closeSockets()
 	l.mu.Unlock()
 	l.wg.Wait()
+	for _, i := range l.opt.Interfaces {
+		i.Close()
+	}
 	l.crew.Close()
 	return err
 }

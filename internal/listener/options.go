@@ -44,6 +44,8 @@ type Options struct {
 	// Listener closes them.
 	PacketConns []net.PacketConn
 	Listeners   []net.Listener
+	// Interfaces are served besides.
+	Interfaces []Interface
 
 	Workers int            // UDP sockets per address where the system shares a port among them; 0: GOMAXPROCS
 	Allow   []netip.Prefix // clients that are answered; others get REFUSED

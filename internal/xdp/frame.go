@@ -33,6 +33,12 @@ const (
 	hopLimit    = 64
 )
 
+const (
+	frameLen = 2048                // octets of memory for a frame
+	headroom = 256                 // that the kernel keeps before what it receives
+	maxFrame = frameLen - headroom // octets of a received frame; longer ones go up to the kernel
+)
+
 // fault is why a frame that the program gave us is not answered.
 type fault uint8
 

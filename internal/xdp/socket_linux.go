@@ -8,11 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Frames of a queue. With them it takes 6 MiB.
+// Frames of a queue, of frameLen octets each: 6 MiB.
 const (
-	frameLen   = 2048
-	headroom   = 256                 // that the kernel keeps before what it receives
-	maxFrame   = frameLen - headroom // octets of a received frame; longer ones go up to the kernel
 	rxFrames   = 2048                // for queries: as many can wait for us
 	txFrames   = 1024                // for replies that the kernel has not sent yet
 	allFrames  = rxFrames + txFrames

@@ -1,11 +1,9 @@
 package listener
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -14,7 +12,6 @@ import (
 
 	"lastgood/internal/clock"
 	"lastgood/internal/event"
-	"lastgood/internal/resolver"
 )
 
 const (
@@ -44,10 +41,10 @@ type message struct {
 // owns all of it but conn; vectors and buffers are made once and point at each
 // other (Go's heap does not move).
 type batch struct {
-	l    *Listener
-	conn *net.UDPConn
-	raw  syscall.RawConn
-	w    *worker
+	l *Listener
+	w *worker
+	outbox
+	late *lateBatch
 
 	in      [batchSize]message
 	inVec   [batchSize]unix.Iovec
@@ -55,31 +52,24 @@ type batch struct {
 	control [batchSize][pathLen / 8]uint64   // aligned for struct cmsghdr
 	buf     [batchSize]slot
 
-	out    [batchSize]message
-	outVec [batchSize]unix.Iovec
-	reply  [batchSize]slot
+	reply [batchSize]slot
 
 	received int // messages in in
-	queued   int // messages in out
-	sent     int // of those, how many the kernel took or refused
-	refused  int // of those, how many it refused
 	errno    syscall.Errno
 
-	// Made once: a closure would allocate at each call.
-	receive func(fd uintptr) bool
-	flush   func(fd uintptr)
-	drain   func(fd uintptr) bool
+	receive func(fd uintptr) bool // made once: a closure would allocate at each call
 }
 
 func newBatch(l *Listener, conn *net.UDPConn, w *worker) (*batch, error) {
-	raw, err := conn.SyscallConn()
+	b := &batch{l: l, w: w}
+	err := b.init(l, conn, w.counts)
+	if err == nil {
+		b.late, err = newLateBatch(l, conn)
+	}
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{l: l, conn: conn, raw: raw, w: w}
 	b.receive = b.recvmmsg
-	b.flush = func(fd uintptr) { b.sendmmsg(fd) }
-	b.drain = b.sendmmsg
 	for i := range batchSize {
 		b.inVec[i].Base = &b.buf[i][0]
 		b.inVec[i].SetLen(queryBuffer)
@@ -87,8 +77,6 @@ func newBatch(l *Listener, conn *net.UDPConn, w *worker) (*batch, error) {
 		b.in[i].hdr.SetIovlen(1)
 		b.in[i].hdr.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 		b.in[i].hdr.Control = (*byte)(unsafe.Pointer(&b.control[i]))
-		b.out[i].hdr.Iov = &b.outVec[i]
-		b.out[i].hdr.SetIovlen(1)
 		b.rearm(i)
 	}
 	return b, nil
@@ -185,7 +173,7 @@ func (b *batch) one(i int, now clock.Mono) {
 		b.queue(i, reply)
 	case waiting:
 		if p := b.l.admit(w); p != nil {
-			b.address(p, i)
+			p.sender, p.origin = b.late, b.origin(i)
 			b.l.answerLater(p)
 		}
 	}
@@ -206,17 +194,14 @@ func (b *batch) source(i int) (netip.Addr, bool) {
 
 // queue puts the reply to slot i into the next slot to send.
 func (b *batch) queue(i int, reply []byte) {
-	o := &b.out[b.queued]
-	b.outVec[b.queued].Base = unsafe.SliceData(reply)
-	b.outVec[b.queued].SetLen(len(reply))
-	o.hdr.Name, o.hdr.Namelen = b.in[i].hdr.Name, b.in[i].hdr.Namelen
-	o.hdr.Control = nil
+	h := b.put(reply)
+	h.Name, h.Namelen = b.in[i].hdr.Name, b.in[i].hdr.Namelen
+	h.Control = nil
 	n := b.returnPath(i)
 	if n > 0 {
-		o.hdr.Control = b.in[i].hdr.Control
+		h.Control = b.in[i].hdr.Control
 	}
-	o.hdr.SetControllen(n)
-	b.queued++
+	h.SetControllen(n)
 }
 
 // returnPath turns the control message that told which address slot i was sent
@@ -247,75 +232,4 @@ func (b *batch) returnPath(i int) int {
 		return 0
 	}
 	return n
-}
-
-// send hands what is queued to the kernel.
-func (b *batch) send() {
-	if b.queued == 0 {
-		return
-	}
-	// Not RawConn.Write, whose lock the late replies on this socket hold.
-	if err := b.raw.Control(b.flush); err != nil {
-		b.w.counts.drop(DropSendError, b.queued)
-		b.refused = b.queued
-		return
-	}
-	if b.sent < b.queued {
-		b.conn.SetWriteDeadline(b.l.clock.Deadline(sendPatience))
-		b.raw.Write(b.drain)
-		b.conn.SetWriteDeadline(time.Time{})
-	}
-	if left := b.queued - b.sent; left > 0 {
-		b.w.counts.drop(DropSendBuffer, left)
-		b.refused += left
-	}
-}
-
-// sendmmsg sends what is queued, false when the send buffer is full. A message
-// that the kernel refuses (ENOBUFS, EPERM from a packet filter, EINVAL …) is
-// counted and passed over: it is one client's loss.
-func (b *batch) sendmmsg(fd uintptr) bool {
-	for b.sent < b.queued {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])),
-			uintptr(b.queued-b.sent), unix.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
-			b.sent += int(n)
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return false
-		default:
-			b.w.counts.drop(DropSendError, 1)
-			b.refused++
-			b.sent++
-		}
-	}
-	return true
-}
-
-// address notes where the reply to slot i goes once it is there.
-func (b *batch) address(p *pending, i int) {
-	name := &b.names[i]
-	addr, port := p.client, name.Port
-	if name.Family == unix.AF_INET6 {
-		addr = netip.AddrFrom16(name.Addr)
-		if name.Scope_id != 0 {
-			addr = addr.WithZone(strconv.FormatUint(uint64(name.Scope_id), 10))
-		}
-	}
-	octets := (*[2]byte)(unsafe.Pointer(&port)) // in network order
-	p.to = netip.AddrPortFrom(addr, uint16(octets[0])<<8|uint16(octets[1]))
-	p.sender = (*batchSender)(b)
-	p.pathUsed = b.returnPath(i)
-	copy(p.path[:p.pathUsed], (*[pathLen]byte)(unsafe.Pointer(&b.control[i]))[:])
-}
-
-// batchSender sends late replies; of its batch it touches only the socket.
-type batchSender batch
-
-func (b *batchSender) send(_ context.Context, p *pending, a *resolver.Answer) error {
-	return b.l.compose(p, a, func(reply []byte) error {
-		_, _, err := b.conn.WriteMsgUDPAddrPort(reply, p.path[:p.pathUsed], p.to)
-		return err
-	})
 }

@@ -204,7 +204,7 @@ func (c *conn) send(ctx context.Context, p *pending, a *resolver.Answer) error {
 		return err
 	}
 	defer c.leave()
-	err := c.l.compose(p, a, c.put)
+	err := c.l.composed(p, a, c.put)
 	if err != nil {
 		c.close()
 	}

@@ -299,8 +299,16 @@ func dropOf(err error) Drop {
 	return DropSendError
 }
 
-// compose writes the reply to p and gives it to write; the buffer is lent.
-func (l *Listener) compose(p *pending, a *resolver.Answer, write func([]byte) error) error {
+// compose writes the reply to p behind dst.
+func (l *Listener) compose(w *writer, p *pending, a *resolver.Answer, dst []byte) []byte {
+	w.begin(l.policy, &p.request, dst)
+	outcome := a.Write(&w.b)
+	l.late.replied(p.transport, outcome)
+	return w.end(l.policy, &p.request, outcome, a.Errors)
+}
+
+// composed writes the reply to p and gives it to write; the buffer is lent.
+func (l *Listener) composed(p *pending, a *resolver.Answer, write func([]byte) error) error {
 	s := l.scratch.Get().(*scratch)
 	defer func() {
 		if cap(s.buf) <= maxRetained {
@@ -308,14 +316,11 @@ func (l *Listener) compose(p *pending, a *resolver.Answer, write func([]byte) er
 		}
 	}()
 	prefix := prefixOf(p.transport)
-	s.begin(l.policy, &p.request, s.buf[:prefix])
-	outcome := a.Write(&s.b)
-	reply := s.end(l.policy, &p.request, outcome, a.Errors)
+	reply := l.compose(&s.writer, p, a, s.buf[:prefix])
 	s.buf = reply[:0] // it may have grown
 	if prefix > 0 {
 		putFrame(reply)
 	}
-	l.late.replied(p.transport, outcome)
 	return write(reply)
 }
 

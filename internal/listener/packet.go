@@ -89,7 +89,7 @@ func (l *Listener) admit(w *worker) *pending {
 }
 
 func (s *packetReader) send(_ context.Context, p *pending, a *resolver.Answer) error {
-	return s.l.compose(p, a, func(reply []byte) error {
+	return s.l.composed(p, a, func(reply []byte) error {
 		_, err := s.conn.WriteTo(reply, p.addr)
 		return err
 	})

@@ -17,6 +17,9 @@ func listenPackets(addr netip.AddrPort, _ int) ([]net.PacketConn, error) {
 	return []net.PacketConn{pc}, nil
 }
 
+// origin is of the batched path.
+type origin struct{}
+
 // reader is what serves a socket.
 func (l *Listener) reader(pc net.PacketConn, w *worker) func() {
 	return newPacketReader(l, pc, w).serve

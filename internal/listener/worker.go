@@ -117,10 +117,8 @@ type pending struct {
 	sender sender
 
 	// Where to, for datagrams.
-	addr     net.Addr       // on the portable path
-	to       netip.AddrPort // on the batched one, with
-	path     [pathLen]byte  // the control message that sets the source address
-	pathUsed int
+	addr   net.Addr // on the portable path
+	origin origin   // on the batched one
 }
 
 // pathLen is enough for a control message with an IPv6 address and interface.

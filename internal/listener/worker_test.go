@@ -25,7 +25,7 @@ func direct(l *Listener, client string, tr event.Transport) exchange {
 		case waiting:
 			p := w.detach(new(pending))
 			var got []byte
-			err := l.compose(p, l.opt.Resolver.Resolve(t.Context(), p.query), func(b []byte) error {
+			err := l.composed(p, l.opt.Resolver.Resolve(t.Context(), p.query), func(b []byte) error {
 				got = append(got, b[prefixOf(tr):]...)
 				return nil
 			})

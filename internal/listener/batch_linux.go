@@ -173,7 +173,7 @@ func (b *batch) one(i int, now clock.Mono) {
 		b.queue(i, reply)
 	case waiting:
 		if p := b.l.admit(w); p != nil {
-			p.sender, p.origin = b.late, b.origin(i)
+			b.address(p, i)
 			b.l.answerLater(p)
 		}
 	}

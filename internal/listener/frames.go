@@ -135,5 +135,5 @@ func (p *policy) within(room int) *policy {
 }
 
 func (s *frameReader) send(_ context.Context, p *pending, a *resolver.Answer) error {
-	return s.l.compose(p, a, func(reply []byte) error { return s.queue.Send(p.path[:p.pathUsed], reply) })
+	return s.l.composed(p, a, func(reply []byte) error { return s.queue.Send(p.path[:p.pathUsed], reply) })
 }

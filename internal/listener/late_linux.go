@@ -12,20 +12,18 @@ import (
 	"lastgood/internal/resolver"
 )
 
-// origin is where a datagram came from and was sent to, as the kernel has it.
+// origin is where a datagram came from, as the kernel has it.
 type origin struct {
-	name     unix.RawSockaddrInet6
-	nameLen  uint32
-	path     [pathLen / 8]uint64 // the control message that sets the source address
-	pathUsed int
+	name    unix.RawSockaddrInet6
+	nameLen uint32
 }
 
-// origin notes where the reply to slot i goes.
-func (b *batch) origin(i int) (o origin) {
-	o.name, o.nameLen = b.names[i], b.in[i].hdr.Namelen
-	o.pathUsed = b.returnPath(i)
-	copy(o.path[:], b.control[i][:(o.pathUsed+7)/8])
-	return o
+// address notes where the reply to slot i goes.
+func (b *batch) address(p *pending, i int) {
+	p.sender = b.late
+	p.origin = origin{b.names[i], b.in[i].hdr.Namelen}
+	p.pathUsed = b.returnPath(i)
+	copy(p.path[:p.pathUsed], (*[pathLen]byte)(unsafe.Pointer(&b.control[i]))[:])
 }
 
 // lateBatch sends the replies to one socket's questions that had to wait: all that
@@ -38,11 +36,12 @@ func (b *batch) origin(i int) (o origin) {
 type lateBatch struct {
 	l *Listener
 
-	mu     sync.Mutex
-	box    outbox
-	w      writer
-	origin [batchSize]origin
-	reply  [batchSize]slot
+	mu      sync.Mutex
+	box     outbox
+	w       writer
+	names   [batchSize]unix.RawSockaddrInet6
+	control [batchSize][pathLen / 8]uint64
+	reply   [batchSize]slot
 }
 
 func newLateBatch(l *Listener, conn *net.UDPConn) (*lateBatch, error) {
@@ -51,7 +50,7 @@ func newLateBatch(l *Listener, conn *net.UDPConn) (*lateBatch, error) {
 		return nil, err
 	}
 	for i := range batchSize {
-		b.box.out[i].hdr.Name = (*byte)(unsafe.Pointer(&b.origin[i].name))
+		b.box.out[i].hdr.Name = (*byte)(unsafe.Pointer(&b.names[i]))
 	}
 	return b, nil
 }
@@ -64,14 +63,13 @@ func (b *lateBatch) send(_ context.Context, p *pending, a *resolver.Answer) erro
 		b.flush()
 	}
 	i := b.box.queued
-	o := &b.origin[i]
-	*o = p.origin
 	h := b.box.put(b.l.compose(&b.w, p, a, b.reply[i][:0]))
-	h.Namelen, h.Control = o.nameLen, nil
-	if o.pathUsed > 0 {
-		h.Control = (*byte)(unsafe.Pointer(&o.path))
+	b.names[i], h.Namelen, h.Control = p.origin.name, p.origin.nameLen, nil
+	if p.pathUsed > 0 {
+		h.Control = (*byte)(unsafe.Pointer(&b.control[i]))
+		copy((*[pathLen]byte)(unsafe.Pointer(&b.control[i]))[:], p.path[:p.pathUsed])
 	}
-	h.SetControllen(o.pathUsed)
+	h.SetControllen(p.pathUsed)
 	if i == 0 {
 		b.l.later.Add(1)
 		go b.sendSoon()

@@ -117,8 +117,10 @@ type pending struct {
 	sender sender
 
 	// Where to, for datagrams.
-	addr   net.Addr // on the portable path
-	origin origin   // on the batched one
+	addr     net.Addr      // on the portable path
+	origin   origin        // on the batched one, with
+	path     [pathLen]byte // the control message that sets the source address; or the way of a frame
+	pathUsed int
 }
 
 // pathLen is enough for a control message with an IPv6 address and interface.

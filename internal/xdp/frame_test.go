@@ -83,6 +83,7 @@ func changed(frame []byte, at int, octets ...byte) []byte {
 // summed has the right UDP checksum again.
 func summed(frame []byte) []byte {
 	udp, from, to := udpV4, fromV4, fromV4+4
+	frame = bytes.Clone(frame)
 	if frame[typeAt] == 0x86 {
 		udp, from, to = udpV6, fromV6, fromV6+16
 	}

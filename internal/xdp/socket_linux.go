@@ -10,8 +10,8 @@ import (
 
 // Frames of a queue, of frameLen octets each: 6 MiB.
 const (
-	rxFrames   = 2048                // for queries: as many can wait for us
-	txFrames   = 1024                // for replies that the kernel has not sent yet
+	rxFrames   = 2048 // for queries: as many can wait for us
+	txFrames   = 1024 // for replies that the kernel has not sent yet
 	allFrames  = rxFrames + txFrames
 	sendBudget = 128 // replies that one system call sends, where the kernel can be told
 

@@ -13,31 +13,27 @@ import (
 type rest struct {
 	clock *clock.Clock
 	ended <-chan struct{} // closed when nobody waits any more
-	work  int             // how many times as long as a rest is a piece of work
+	piece time.Duration   // of work, about
 	begun clock.Mono      // the piece
 	timer *time.Timer
 }
 
-// Bounds of a piece of work, about, and of a rest: a piece may seem long because others
-// had the processor.
-const (
-	pieceMost = 100 * time.Microsecond
-	restMost  = time.Millisecond
-)
+// restLeast is how long a rest is at least. The runtime makes a millisecond of it where
+// nothing else is to be done: such are the timeouts of its poller.
+const restLeast = 50 * time.Microsecond
 
 // newRest is for work that need not be interrupted before a moment.
-func newRest(c *clock.Clock, ended <-chan struct{}, work int, begun clock.Mono) *rest {
-	return &rest{clock: c, ended: ended, work: work, begun: begun, timer: time.NewTimer(0)}
+func newRest(c *clock.Clock, ended <-chan struct{}, piece time.Duration, begun clock.Mono) *rest {
+	return &rest{clock: c, ended: ended, piece: piece, begun: begun, timer: time.NewTimer(0)}
 }
 
 // take rests, if it is time to. Work that takes no time, as in a simulation, is never
 // interrupted.
 func (r *rest) take() {
-	worked := r.clock.Now().Sub(r.begun)
-	if worked < pieceMost {
+	if r.clock.Now().Sub(r.begun) < r.piece {
 		return
 	}
-	r.timer.Reset(min(worked/time.Duration(r.work), restMost))
+	r.timer.Reset(restLeast)
 	select {
 	case <-r.ended:
 	case <-r.timer.C:

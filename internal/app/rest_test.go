@@ -9,13 +9,14 @@ import (
 	"lastgood/internal/clock"
 )
 
-// Long work is interrupted for a share of its time, a bounded one; short work is not,
-// nor any when nobody waits.
-func TestRestIsAShareOfTheWork(t *testing.T) {
+// Long work is interrupted after each piece; short work is not, nor does anybody wait
+// for a rest at the end.
+func TestRestAfterEachPiece(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		c := clock.New()
-		r := newRest(c, ctx.Done(), 4, c.Now())
+		const piece = time.Millisecond
+		r := newRest(c, ctx.Done(), piece, c.Now())
 		rested := func(work time.Duration) time.Duration {
 			time.Sleep(work)
 			from := c.Now()
@@ -23,11 +24,7 @@ func TestRestIsAShareOfTheWork(t *testing.T) {
 			return c.Now().Sub(from)
 		}
 		for _, step := range []struct{ work, want time.Duration }{
-			{pieceMost / 2, 0},
-			{pieceMost / 2, pieceMost / 4},
-			{pieceMost - 1, 0},
-			{1, pieceMost / 4},
-			{time.Hour, restMost},
+			{piece / 2, 0}, {piece / 2, restLeast}, {piece - 1, 0}, {1, restLeast}, {time.Hour, restLeast},
 		} {
 			if got := rested(step.work); got != step.want {
 				t.Errorf("after work of %v a rest of %v, want %v", step.work, got, step.want)

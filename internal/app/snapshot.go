@@ -123,7 +123,7 @@ func (a *App) saveSnapshots(ctx context.Context) {
 				timer.Reset(due.Sub(now))
 			}
 		case <-timer.C:
-			a.saveSnapshot(newRest(a.clock, ctx.Done(), saveWork, a.clock.Now()).take)
+			a.saveSnapshot(newRest(a.clock, ctx.Done(), savePiece, a.clock.Now()).take)
 			due = a.clock.Now().Add(every)
 			timer.Reset(every)
 		}
@@ -138,11 +138,11 @@ func (a *App) soonest(now clock.Mono) clock.Mono {
 	return max(now.Add(flushDelay), s.since.Add(saveShare*s.saveTook))
 }
 
-// How many times as long as they rest saving and loading work. A save has time; while
-// one loads, questions go upstream whose answers are in the file.
+// How long saving and loading work between rests. A save has time; while one loads,
+// questions go upstream whose answers are in the file.
 const (
-	saveWork = 1
-	loadWork = 4
+	savePiece = 300 * time.Microsecond
+	loadPiece = time.Millisecond
 )
 
 // saveSnapshot writes the cache to its file, if it may, and rests meanwhile, see
@@ -252,7 +252,7 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	now, wall := a.clock.Now(), a.clock.Wall()
 	report, err = a.cache.ReadSnapshot(&endingReader{ctx, f}, now, wall, cache.SnapshotHeader{
 		Zones: a.snapshots.said.fingerprints(wall),
-		Rest:  newRest(a.clock, ctx.Done(), loadWork, now.Add(headStart)).take,
+		Rest:  newRest(a.clock, ctx.Done(), loadPiece, now.Add(headStart)).take,
 		Restore: func(memory []byte, about *cache.LoadReport) {
 			m := decodeMemory(memory, about, moments{now, wall})
 			a.infra.Restore(m.cuts)

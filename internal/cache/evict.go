@@ -220,6 +220,7 @@ func (s *shard) makeRoom(cells int, now clock.Mono) {
 		s.evictOne()
 	}
 	s.grow()
+	s.slab.prepare(cells)
 }
 
 // evictOne removes the entry that ranks last. There must be one. Each entry is

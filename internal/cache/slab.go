@@ -19,6 +19,7 @@ const (
 	chunkBytes = chunkCells * cellWords * 8
 	maxChunks  = 1 << 16 // as many as a ref can tell apart
 	idleCells  = 2       // of the first chunk, see init
+	pageCells  = 64      // of a page of memory
 
 	wordLink  = 0 // next cell (24 bits); in a first cell also marks (8) and the record's length (32)
 	wordQueue = 1 // previous and next entry of the queue, first cells only
@@ -60,9 +61,10 @@ type chunk [chunkCells]cell
 type slab struct {
 	chunks []atomic.Pointer[chunk] // as many as the budget allows
 	from   *arena
-	filled int // chunks that exist
-	bump   int // cells of the last chunk that were never used
-	free   ref // chain of the cells that were given back
+	next   *chunk // that the slab grows by, see prepare
+	filled int    // chunks that are in use
+	bump   int    // cells of the last chunk that were never used
+	free   ref    // chain of the cells that were given back
 	nfree  int
 	used   int
 }
@@ -116,7 +118,9 @@ func (s *slab) take() ref {
 		return r
 	}
 	if s.bump == 0 {
-		s.chunks[s.filled].Store(s.from.chunk())
+		s.prepare(1)
+		s.chunks[s.filled].Store(s.next)
+		s.next = nil
 		s.filled++
 		s.bump = chunkCells
 		if s.filled == 1 {
@@ -126,6 +130,20 @@ func (s *slab) take() ref {
 	r := ref((s.filled-1)<<8 | (chunkCells - s.bump))
 	s.bump--
 	return r
+}
+
+// prepare has a chunk at hand, its memory ready, if there might be need of one for so
+// many cells. The system may take its time to give memory: readers must not wait for it,
+// as they do while the sequence is odd.
+func (s *slab) prepare(cells int) {
+	if s.next != nil || s.nfree+s.bump >= cells || s.filled == len(s.chunks) {
+		return
+	}
+	c := s.from.chunk()
+	for i := 0; i < chunkCells; i += pageCells {
+		atomic.StoreUint64(&c[i][wordLink], 0)
+	}
+	s.next = c
 }
 
 // write lays a record into fresh cells, which must be available, gives it marks and

@@ -89,9 +89,9 @@ type rests struct {
 	done int // entries since
 }
 
-// one tells of an entry that was dealt with.
-func (r *rests) one() {
-	if r.done++; r.done >= restEvery && r.rest != nil {
+// dealt tells of entries that were dealt with.
+func (r *rests) dealt(n int) {
+	if r.done += n; r.done >= restEvery && r.rest != nil {
 		r.done = 0
 		r.rest()
 	}

@@ -108,7 +108,7 @@ func (l *loader) block(kind byte, c *cursor) bool {
 		if !item(c) {
 			return false
 		}
-		l.one()
+		l.dealt(1)
 	}
 	return true
 }

@@ -74,19 +74,18 @@ func (s *saver) header(h SnapshotHeader) {
 func (s *saver) entries() int {
 	count := 0
 	hot := newKeySet(min(int(s.c.Stats().Entries), hotMost))
-	each := func(want func(key uint64, hits uint8) bool) {
-		s.c.Walk(func(h *Hit, hits uint8) bool {
-			key := s.c.hash.name(h.Name()) ^ uint64(h.Type())<<8 ^ uint64(h.Kind()) | 1
-			if h.State(s.now) != stale.Gone && len(h.rec) <= recordMost && !s.c.tombs.covers(h.Name(), h.gen) && want(key, hits) {
+	each := func(least uint8, want func(h *Hit) bool) {
+		s.c.walk(&walk{least: least, rests: s.rests}, func(h *Hit, hits uint8) bool {
+			if h.State(s.now) != stale.Gone && len(h.rec) <= recordMost && !s.c.tombs.covers(h.Name(), h.gen) && want(h) {
 				s.out.entry(h, hits, s.timeOf(h.Stored()))
 				count++
 			}
-			s.one()
 			return s.out.err == nil
 		})
 	}
-	each(func(key uint64, hits uint8) bool { return hits >= hotHits && hot.add(key) })
-	each(func(key uint64, _ uint8) bool { return !hot.has(key) })
+	key := func(h *Hit) uint64 { return s.c.hash.name(h.Name()) ^ uint64(h.Type())<<8 ^ uint64(h.Kind()) | 1 }
+	each(hotHits, func(h *Hit) bool { return hot.add(key(h)) })
+	each(0, func(h *Hit) bool { return !hot.has(key(h)) })
 	return count
 }
 

@@ -51,20 +51,27 @@ func (s *shard) span(low uint64, dst []ref) (refs []ref, next uint64) {
 // being used meanwhile: what is there all the while is shown once, and under
 // its name what stands there at one moment of the walk. Each hold of a shard's
 // lock, and the memory, is bounded by some dozen entries.
-func (c *Cache) Walk(fn func(h *Hit, hits uint8) bool) {
-	var w walk
+func (c *Cache) Walk(fn func(h *Hit, hits uint8) bool) { c.walk(&walk{}, fn) }
+
+// walk is Walk of those that were asked for at least so much as w says: it copies no
+// others. It rests for all of them.
+func (c *Cache) walk(w *walk, fn func(h *Hit, hits uint8) bool) {
 	for i := range c.store.shards {
 		for low := uint64(0); low < noTag; {
 			low = w.copy(&c.store.shards[i], low)
 			if !w.show(&c.tombs, fn) {
 				return
 			}
+			w.dealt(len(w.refs))
 		}
 	}
 }
 
 // walk is the copies of some entries.
 type walk struct {
+	least uint8 // hits of those that are copied
+	rests
+
 	refs   []ref
 	buf    []byte
 	copies []walked
@@ -95,14 +102,17 @@ func (w *walk) copy(s *shard, low uint64) (next uint64) {
 
 // take copies one entry. The mutex is held.
 func (w *walk) take(s *shard, r ref) {
-	n, at := s.slab.length(r), len(w.buf)
-	room := roomFor(n)
-	w.buf = slices.Grow(w.buf, room)[:at+room]
-	s.slab.read(w.buf[at:], s.slab.at(r))
 	hits := uint8(s.slab.mark(r) & markFreq)
 	if queueOf(s.meta(r)) == mainQueue {
 		hits += markFreq + 1
 	}
+	if hits < w.least {
+		return
+	}
+	n, at := s.slab.length(r), len(w.buf)
+	room := roomFor(n)
+	w.buf = slices.Grow(w.buf, room)[:at+room]
+	s.slab.read(w.buf[at:], s.slab.at(r))
 	w.copies = append(w.copies, walked{at, n, hits})
 }
 

@@ -26,9 +26,15 @@ type kind struct {
 	saving bool // the cache is saved meanwhile
 }
 
-// Every hundredth: at half of capacity more is lost to what is under way upstream.
-func kinds() []kind {
-	return []kind{{name: "cached names"}, {name: "and new ones, for which others go", news: 100}, {name: "while the cache is saved", saving: true}}
+// kinds are those that letters are of. Every hundredth is new: at half of capacity more
+// is lost to what is under way upstream.
+func kinds(letters string) (list []kind) {
+	for _, k := range []kind{{name: "cached names"}, {name: "and new ones, for which others go", news: 100}, {name: "while the cache is saved", saving: true}} {
+		if strings.Contains(letters, k.name[:1]) {
+			list = append(list, k)
+		}
+	}
+	return list
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"lastgood/bench/filling"
@@ -37,6 +38,7 @@ type options struct {
 	length   time.Duration
 	rounds   int
 	rate     float64
+	kinds    string
 	out      string
 }
 
@@ -48,17 +50,40 @@ func main() {
 	flag.DurationVar(&o.length, "length", 20*time.Second, "of each measurement")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each is made, in turn")
 	flag.Float64Var(&o.rate, "rate", 0, "questions a second; 0: half of what it can answer")
+	flag.StringVar(&o.kinds, "kinds", "caw", "what to measure: c cached names, a and new ones, w while the cache is saved")
 	flag.StringVar(&o.out, "out", "", "also write the report to this file")
 	echo := flag.Bool("echo", false, "be the echo server")
 	flag.Parse()
 	if *echo {
 		log.Fatal(serveEcho())
 	}
+	if err := pin(); err != nil {
+		log.Fatal(err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// pinned is set in the environment of the program that runs on the load's core alone.
+const pinned = "LASTGOOD_BENCH_PINNED"
+
+// pin replaces this program by itself on the load's core. The servers are on theirs.
+func pin() error {
+	if os.Getenv(pinned) != "" {
+		return nil
+	}
+	taskset, err := exec.LookPath("taskset")
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(taskset, append([]string{"taskset", "-c", loadCore, self}, os.Args[1:]...), append(os.Environ(), pinned+"=1"))
 }
 
 func run(ctx context.Context, o options) error {

@@ -37,7 +37,7 @@ type begun struct {
 // measure makes all measurements, those of the echo server and the resolver in turn.
 func (r *report) measure(ctx context.Context, s *subject) error {
 	r.sizeMiB = s.size()
-	r.echo, r.resolver = make([][]wait, len(kinds())), make([][]wait, len(kinds()))
+	r.echo, r.resolver = make([][]wait, len(kinds(r.kinds))), make([][]wait, len(kinds(r.kinds)))
 	for range r.rounds {
 		b, err := s.begin(ctx)
 		if err != nil {
@@ -127,7 +127,7 @@ func (r *report) round(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	for i, k := range kinds() {
+	for i, k := range kinds(r.kinds) {
 		echo, err := machine.Start(ctx, serverCore, []string{self, "-echo"}, echoAddr)
 		if err != nil {
 			return err
@@ -162,7 +162,7 @@ func (r *report) String() string {
 	}
 	fmt.Fprintf(&b, "\n\nOf %d a second that are measured, %v each time; in µs, least, median and most of %d rounds. The collector's longest stop is\nthat among its last 256 stops, in µs.\n\n", probeRate, r.length, r.rounds)
 	b.WriteString("| | server | p50 | p99.9 | p99.99 | longest | asked late by at most | collections | longest stop | evictions | lost, wrong |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
-	for i, k := range kinds() {
+	for i, k := range kinds(r.kinds) {
 		r.row(&b, k.name, "echo", r.echo[i])
 		r.row(&b, k.name, "lastgood", r.resolver[i])
 	}

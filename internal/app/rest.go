@@ -13,27 +13,28 @@ import (
 type rest struct {
 	clock *clock.Clock
 	ended <-chan struct{} // closed when nobody waits any more
-	piece time.Duration   // of work, about
-	begun clock.Mono      // the piece
+	pace  pace
+	begun clock.Mono // the piece
 	timer *time.Timer
 }
 
-// restLeast is how long a rest is at least. The runtime makes a millisecond of it where
-// nothing else is to be done: such are the timeouts of its poller.
-const restLeast = 50 * time.Microsecond
+// pace is how long a piece of work is, about, and the rest behind it: of a processor that
+// has other things to do the work takes no more than its share. Where there is nothing
+// else to do the runtime makes full milliseconds of rests: such are its poller's timeouts.
+type pace struct{ work, rest time.Duration }
 
 // newRest is for work that need not be interrupted before a moment.
-func newRest(c *clock.Clock, ended <-chan struct{}, piece time.Duration, begun clock.Mono) *rest {
-	return &rest{clock: c, ended: ended, piece: piece, begun: begun, timer: time.NewTimer(0)}
+func newRest(c *clock.Clock, ended <-chan struct{}, p pace, begun clock.Mono) *rest {
+	return &rest{clock: c, ended: ended, pace: p, begun: begun, timer: time.NewTimer(0)}
 }
 
 // take rests, if it is time to. Work that takes no time, as in a simulation, is never
 // interrupted.
 func (r *rest) take() {
-	if r.clock.Now().Sub(r.begun) < r.piece {
+	if r.clock.Now().Sub(r.begun) < r.pace.work {
 		return
 	}
-	r.timer.Reset(restLeast)
+	r.timer.Reset(r.pace.rest)
 	select {
 	case <-r.ended:
 	case <-r.timer.C:

@@ -15,8 +15,8 @@ func TestRestAfterEachPiece(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		c := clock.New()
-		const piece = time.Millisecond
-		r := newRest(c, ctx.Done(), piece, c.Now())
+		const piece, rest = time.Millisecond, time.Second
+		r := newRest(c, ctx.Done(), pace{piece, rest}, c.Now())
 		rested := func(work time.Duration) time.Duration {
 			time.Sleep(work)
 			from := c.Now()
@@ -24,7 +24,7 @@ func TestRestAfterEachPiece(t *testing.T) {
 			return c.Now().Sub(from)
 		}
 		for _, step := range []struct{ work, want time.Duration }{
-			{piece / 2, 0}, {piece / 2, restLeast}, {piece - 1, 0}, {1, restLeast}, {time.Hour, restLeast},
+			{piece / 2, 0}, {piece / 2, rest}, {piece - 1, 0}, {1, rest}, {time.Hour, rest},
 		} {
 			if got := rested(step.work); got != step.want {
 				t.Errorf("after work of %v a rest of %v, want %v", step.work, got, step.want)

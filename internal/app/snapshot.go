@@ -94,9 +94,9 @@ func (a *App) startSnapshots(ctx context.Context) {
 // flushes in a row are one save.
 const flushDelay = time.Second
 
-// saveShare bounds what flushes without end cost: saves take no more than one
-// part in so many of the time.
-const saveShare = 10
+// saveShare bounds what flushes without end cost: saves, which rest most of the time,
+// take no more than one part in so many of it.
+const saveShare = 2
 
 // afterFlush has the cache saved soon, so that no crash brings back what was
 // flushed.
@@ -123,7 +123,7 @@ func (a *App) saveSnapshots(ctx context.Context) {
 				timer.Reset(due.Sub(now))
 			}
 		case <-timer.C:
-			a.saveSnapshot(newRest(a.clock, ctx.Done(), savePiece, a.clock.Now()).take)
+			a.saveSnapshot(newRest(a.clock, ctx.Done(), savePace(), a.clock.Now()).take)
 			due = a.clock.Now().Add(every)
 			timer.Reset(every)
 		}
@@ -138,12 +138,10 @@ func (a *App) soonest(now clock.Mono) clock.Mono {
 	return max(now.Add(flushDelay), s.since.Add(saveShare*s.saveTook))
 }
 
-// How long saving and loading work between rests. A save has time; while one loads,
-// questions go upstream whose answers are in the file.
-const (
-	savePiece = 300 * time.Microsecond
-	loadPiece = time.Millisecond
-)
+// savePace has time, and takes a tenth of a processor. While a snapshot is loaded,
+// questions go upstream whose answers are in it.
+func savePace() pace { return pace{work: 200 * time.Microsecond, rest: 1800 * time.Microsecond} }
+func loadPace() pace { return pace{work: time.Millisecond, rest: time.Millisecond} }
 
 // saveSnapshot writes the cache to its file, if it may, and rests meanwhile, see
 // cache.SnapshotHeader. It is not called twice at once.
@@ -252,7 +250,7 @@ func (a *App) readSnapshot(ctx context.Context) (report cache.LoadReport, took t
 	now, wall := a.clock.Now(), a.clock.Wall()
 	report, err = a.cache.ReadSnapshot(&endingReader{ctx, f}, now, wall, cache.SnapshotHeader{
 		Zones: a.snapshots.said.fingerprints(wall),
-		Rest:  newRest(a.clock, ctx.Done(), loadPiece, now.Add(headStart)).take,
+		Rest:  newRest(a.clock, ctx.Done(), loadPace(), now.Add(headStart)).take,
 		Restore: func(memory []byte, about *cache.LoadReport) {
 			m := decodeMemory(memory, about, moments{now, wall})
 			a.infra.Restore(m.cuts)

@@ -31,6 +31,10 @@ type datagram struct {
 	fd   int
 	hot  bool // there may be more to read before the next event
 
+	out     []byte        // the question, from Write to its end
+	state   atomic.Uint32 // unqueued, queued or sending
+	failure error         // of sending; to be read when it is unqueued
+
 	waiter atomic.Pointer[waiter] // who is woken by the next event; nil: nobody, and it is noted
 	stray  atomic.Bool            // there was an event that nobody waited for
 
@@ -100,23 +104,29 @@ func (d *datagram) connect(peer *sockaddr) error {
 	return d.peer.connect(d.fd)
 }
 
-// Write sends one datagram. A full send buffer is as if the network had lost it.
+// Write has a datagram sent, soon, from memory that must stay as it is until the
+// question's end. ReadUntil tells when it could not be.
 func (d *datagram) Write(b []byte) (int, error) {
+	d.out, d.failure = b, nil
+	d.p.sender.add(d)
+	return len(b), nil
+}
+
+// send is the sender's. A full send buffer is as if the network had lost it.
+func (d *datagram) send(b []byte) error {
 	for first := d.silent; ; first = false {
 		d.silent = false
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(d.fd),
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(d.fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		switch errno {
-		case 0:
-			return int(n), nil
+		case 0, unix.EAGAIN:
+			return nil
 		case unix.EINTR:
-		case unix.EAGAIN:
-			return len(b), nil
 		default:
 			if first {
 				continue // what ICMP said of the last server: of this one it cannot be
 			}
-			return 0, os.NewSyscallError("send", errno)
+			return os.NewSyscallError("send", errno)
 		}
 	}
 }
@@ -128,6 +138,10 @@ func (d *datagram) ReadUntil(ctx context.Context, until clock.Mono) ([]byte, err
 	w := d.waiter.Load()
 	for {
 		if d.hot {
+			if d.state.Load() == unqueued && d.failure != nil {
+				return nil, d.failure
+			}
+
 			msg, errno := d.read()
 			switch {
 			case errno == 0 && d.from.same(&d.peer):
@@ -172,8 +186,10 @@ func (d *datagram) happened() {
 	}
 }
 
-// deafen gives up the socket's waiter.
+// deafen ends the socket's question and gives up its waiter.
 func (d *datagram) deafen() {
+	d.takeBack()
+	d.out, d.failure = nil, nil
 	if w := d.waiter.Swap(nil); w != nil {
 		w.clear()
 		d.p.waiters.Put(w)

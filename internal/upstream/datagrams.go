@@ -14,6 +14,9 @@ import (
 // only its server, and fails with what ICMP said. It has one question at a time
 // and belongs to one goroutine.
 type datagrams interface {
+	// Write sends a datagram. It may do so a moment later, from b, which is not to
+	// be changed before the socket is closed or kept; ReadUntil fails then with what
+	// Write would have.
 	Write(b []byte) (int, error)
 	// ReadUntil reads one datagram, into memory of its size that is the caller's;
 	// what is longer than maxUDPSize is cut off and gets TC. It fails with

@@ -295,6 +295,7 @@ func TestLastServerIsNotHeard(t *testing.T) {
 		_, _ = quiet.WriteTo([]byte("stale"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)))
 	}
 	d.comes(t)
+	d.takeBack() // the sender is done with it
 	peer := sockaddrOf(echo(t))
 	if err := d.connect(&peer); err != nil {
 		t.Fatal(err)
@@ -333,11 +334,13 @@ func TestPortUnreachableOnKeptSocket(t *testing.T) {
 	d := dialReal(t, u, gone)
 	_, _ = d.Write(make([]byte, 12))
 	d.comes(t)
-	peer := sockaddrOf(to)
+	d.takeBack() // the sender is done with it
+	peer := sockaddrOf(echo(t))
 	if err := d.connect(&peer); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Write(make([]byte, 12)); err != nil {
+	_, _ = d.Write(make([]byte, 12))
+	if _, err := d.ReadUntil(t.Context(), u.soon()); err != nil {
 		t.Errorf("the next server hears of it: %v", err)
 	}
 	d.Close()

@@ -20,6 +20,7 @@ const pollBatch = 128
 // goroutine, from the first socket to close, wakes those who wait.
 type poller struct {
 	clock   *clock.Clock
+	sender  sender
 	buffers buffers
 	waiters sync.Pool // of *waiter
 
@@ -100,6 +101,7 @@ func (p *poller) start() error {
 		return err
 	}
 	go p.run(raw)
+	p.sender.start()
 	return nil
 }
 
@@ -150,6 +152,7 @@ func (p *poller) close() {
 	p.closed = true
 	p.mu.Unlock()
 	if epoll != nil && !again {
+		p.sender.close()
 		_ = epoll.Close() // waits for the goroutine, which may want the lock
 	}
 }

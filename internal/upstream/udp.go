@@ -30,14 +30,19 @@ func (x *exchange) udp(ctx context.Context) (arrival, *Error) {
 	x.u.opt.Infra.Sent(now, x.q.Server)
 	x.u.counts.sentUDP.Add(1)
 	if _, err := conn.Write(x.m.msg); err != nil {
-		if local(err) {
-			x.withdraw(s) // it did not leave
-		} else {
-			s.close()
-		}
-		return arrival{}, x.netFail(ctx, "send", err)
+		return arrival{}, x.broken(ctx, s, "send", err)
 	}
 	return x.hear(ctx, s)
+}
+
+// broken ends the question on a socket that failed.
+func (x *exchange) broken(ctx context.Context, s *socket, doing string, err error) *Error {
+	if local(err) {
+		x.withdraw(s) // it did not leave
+	} else {
+		s.close()
+	}
+	return x.netFail(ctx, doing, err)
 }
 
 // hear waits for what belongs to the question that was sent, and closes the
@@ -59,8 +64,11 @@ func (x *exchange) hear(ctx context.Context, s *socket) (arrival, *Error) {
 		}
 	}
 	if err != nil {
-		s.close()
-		return arrival{}, x.netFail(ctx, "receive", err)
+		doing := "receive"
+		if call := (*os.SyscallError)(nil); errors.As(err, &call) && call.Syscall == "send" {
+			doing = call.Syscall
+		}
+		return arrival{}, x.broken(ctx, s, doing, err)
 	}
 	s.done(got)
 	return got, nil

@@ -130,7 +130,7 @@ func (t *task) exchange(ctx context.Context, y *try) {
 // counts as the end of the wait.
 func (t *task) exchangeHere(ctx context.Context, y *try) state {
 	t.stopTimer()
-	reply, pending, err := t.it.patient.ExchangeFor(t.life.under, t.query(y), t.life.left(y.Timeout), y)
+	reply, pending, err := t.it.patient.ExchangeFor(t.life.under, t.query(y), t.life.left(y.sent, y.Timeout), y)
 	if pending {
 		t.open++
 	}
@@ -270,7 +270,7 @@ func (t *task) heard(r result) state {
 	case y.epoch != t.epoch:
 		return wait
 	case v != nil && v.useful() && t.helps(v):
-		t.useful(y, v)
+		t.useful(e.At, y, v)
 		return consider
 	case y.Question != t.asked:
 		return wait // to a question that was left behind
@@ -296,8 +296,7 @@ func (t *task) next(y *try) state {
 }
 
 // useful takes a reply that moves the resolution on.
-func (t *task) useful(y *try, v *verdict) {
-	now := t.now()
+func (t *task) useful(now clock.Mono, y *try, v *verdict) {
 	t.stopTimer()
 	t.current = nil
 	t.reply = v

@@ -26,11 +26,11 @@ type lifetime struct {
 }
 
 // left is how much of d there is before the deadline.
-func (l *lifetime) left(d time.Duration) time.Duration {
+func (l *lifetime) left(now clock.Mono, d time.Duration) time.Duration {
 	if l.until == 0 {
 		return d
 	}
-	return max(min(d, l.until.Sub(l.clock.Now())), 1)
+	return max(min(d, l.until.Sub(now)), 1)
 }
 
 // end ends it.

@@ -117,7 +117,7 @@ func (t *task) rechecked(y *try, v *verdict, e event.Exchanged) {
 	case !v.useful():
 		return // others may know better: it takes a resolution
 	}
-	t.useful(y, v)
+	t.useful(e.At, y, v)
 	t.reply = nil
 	t.result = Result{}
 	if v.outcome == event.Referral {

@@ -260,7 +260,7 @@ func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 	if a.flight == nil {
 		j := a.job()
 		j.here = until == 0 && t.q.Stays && t.job.from == 0
-		f, fresh, err := r.board(ctx, t.key(), j)
+		f, fresh, err := r.board(ctx, now, t.key(), j)
 		if err != nil {
 			a.unflown(err)
 			return Hop{}, false

@@ -271,11 +271,10 @@ func reaches(from, to *flight, seen map[*flight]bool) bool {
 // board takes a place in the flight for a question on behalf of j: in the one
 // under way, or in one that begins with it (fresh). Who got one must leave it, and
 // one that is fresh and to be flown here must run it.
-func (r *Resolver) board(ctx context.Context, key flightKey, j job) (f *flight, fresh bool, err error) {
+func (r *Resolver) board(ctx context.Context, now clock.Mono, key flightKey, j job) (f *flight, fresh bool, err error) {
 	if ctx.Err() != nil { // whoever wanted it is gone: a flight would be work for nobody
 		return nil, false, context.Cause(ctx)
 	}
-	now := r.clock.Now()
 	if j.until != 0 && j.until <= now {
 		return nil, false, errDeadline
 	}

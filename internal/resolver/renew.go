@@ -48,7 +48,7 @@ func (l chainLinks) Renew(ctx context.Context, zone dnsname.Name, typ wire.Type)
 		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1, behind: f.behind,
 		seen: r.flights.landed.Load(),
 	}
-	own, _, err := r.board(ctx, flightKey{name: zone, typ: typ}, j)
+	own, _, err := r.board(ctx, r.clock.Now(), flightKey{name: zone, typ: typ}, j)
 	if err != nil {
 		return cache.Entry{}, false
 	}

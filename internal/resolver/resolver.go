@@ -253,13 +253,14 @@ const lastWord = 100 * time.Millisecond
 func (r *Resolver) fromCache(q *Query) *Answer {
 	t := trail{r: r, q: q, name: q.Name}
 	for len(t.chain) <= r.cnameHops {
-		h, state := t.known(r.clock.Now())
+		now := r.clock.Now()
+		h, state := t.known(now)
 		if state != stale.Fresh {
 			break // RFC 8767 §5: stale data is for those who want recursion
 		}
 		t.chain = append(t.chain, h)
 		if t.ends(h) {
-			return t.finish(h)
+			return t.finish(now, h)
 		}
 		if t.visited(h.Target) {
 			break

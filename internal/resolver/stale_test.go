@@ -237,7 +237,7 @@ func TestRefreshOfARememberedFailure(t *testing.T) {
 		if synctest.Wait(); it.asked.Load() != 1 {
 			t.Errorf("%d resolutions", it.asked.Load())
 		}
-		if r.board(t.Context(), key, job{budget: iterator.NewBudget(1, 1), seen: landed - 1}); it.asked.Load() != 1 {
+		if r.board(t.Context(), r.clock.Now(), key, job{budget: iterator.NewBudget(1, 1), seen: landed - 1}); it.asked.Load() != 1 {
 			t.Error("asked again for a client")
 		}
 	})

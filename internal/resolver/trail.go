@@ -42,11 +42,12 @@ func (t *trail) walk(ctx context.Context) *Answer {
 		}
 		t.chain = append(t.chain, hop)
 		if t.ends(hop) {
-			if t.overtaken() {
+			now := t.r.clock.Now()
+			if t.overtaken(now) {
 				again := trail{r: t.r, q: t.q, job: t.job, name: t.q.Name, again: true}
 				return again.walk(ctx)
 			}
-			return t.finish(hop)
+			return t.finish(now, hop)
 		}
 		if len(t.chain) > t.r.cnameHops {
 			t.r.budget(t.job, "cname-hops")
@@ -63,8 +64,7 @@ func (t *trail) walk(ctx context.Context) *Answer {
 // its TTL while another was waited for: an alias that was replaced meanwhile is not
 // to be told any more. Nor is one that expired meanwhile and may not be told as
 // stale. Then the trail begins anew, once.
-func (t *trail) overtaken() bool {
-	now := t.r.clock.Now()
+func (t *trail) overtaken(now clock.Mono) bool {
 	gone := func(h Hop) bool { return !h.stale && h.lapses(now) && h.Entry.State(now) == stale.Gone }
 	switch {
 	case t.again:
@@ -104,13 +104,13 @@ func (t *trail) visited(name dnsname.Name) bool {
 	return false
 }
 
-func (t *trail) finish(last Hop) *Answer {
+func (t *trail) finish(now clock.Mono, last Hop) *Answer {
 	if last.refused {
 		return failed(true, t.tell...)
 	}
 	t.explainHops()
 	a := t.newAnswer()
-	*a = Answer{Chain: t.chain, Errors: t.tell, At: t.r.clock.Now(), DO: t.q.DO, Local: t.chain[0].local, room: t.job.room}
+	*a = Answer{Chain: t.chain, Errors: t.tell, At: now, DO: t.q.DO, Local: t.chain[0].local, room: t.job.room}
 	t.protect(a)
 	switch {
 	case last.Entry.Kind == cache.NXDomain:

@@ -158,37 +158,36 @@ func (f *field) countAllocations(ctx context.Context, addr string) error {
 	if err := load.Warm(ctx); err != nil { // buffers that are kept are made once
 		return err
 	}
-	objects, answered := 0.0, 0
+	before, err := heapObjects(ctx)
+	if err != nil {
+		return err
+	}
+	if err := machine.Wait(ctx, f.o.length); err != nil {
+		return err
+	}
+	rested, err := heapObjects(ctx)
+	if err != nil {
+		return err
+	}
+	answered := 0
 	for range allocationRuns {
-		before, err := heapObjects(ctx)
-		if err != nil {
-			return err
-		}
-		if err := machine.Wait(ctx, f.o.length); err != nil {
-			return err
-		}
-		rested, err := heapObjects(ctx)
-		if err != nil {
-			return err
-		}
 		l, err := load.Run(ctx)
 		if err != nil {
 			return err
 		}
-		after, err := heapObjects(ctx)
-		if err != nil {
-			return err
-		}
-		objects += (after - rested) - (rested - before)
 		answered += l.Answered
 	}
-	f.allocations = max(0, objects) / float64(max(answered, 1))
+	after, err := heapObjects(ctx)
+	if err != nil {
+		return err
+	}
+	f.allocations = max(0, (after-rested)-(rested-before)) / float64(max(answered, 1))
 	log.Printf("allocations: %.4f a question, of %d", f.allocations, answered)
 	return nil
 }
 
-// allocationRuns is how often it is counted in turn: the runtime counts objects by
-// whole spans, thousands at a time, which evens out.
+// allocationRuns is how many runs it is counted over: a look at the metrics alone
+// takes thousands of objects, and the runtime counts by whole spans.
 const allocationRuns = 5
 
 // heapObjects is how many objects lastgood's heap has been asked for.

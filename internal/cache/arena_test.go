@@ -136,3 +136,24 @@ func TestOutgrownIndexBecomesCells(t *testing.T) {
 		t.Error("more chunks than there were slots for")
 	}
 }
+
+// Memory is asked for, and an index copied, while readers go on: never within a change,
+// for the end of which they would wait.
+func TestNobodyWaitsForMemory(t *testing.T) {
+	l := lender{left: 1 << 30}
+	var c *Cache
+	asked := 0
+	c = New(Options{Size: 4 << 20, Memory: func(octets int) []byte {
+		asked++
+		for i := range c.store.shards {
+			if c.store.shards[i].seq.Load()&1 != 0 {
+				t.Errorf("%d octets are asked for within a change", octets)
+			}
+		}
+		return l.lend(octets)
+	}})
+	fill(t, c, at(0), "wait", 3600, 60_000)
+	if st := c.Stats(); st.EvictRecency == 0 || asked < 100 {
+		t.Errorf("too quiet to prove anything: asked %d times, %+v", asked, st)
+	}
+}

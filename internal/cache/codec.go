@@ -209,7 +209,17 @@ func (c *cursor) byte() byte {
 	return 0
 }
 
+// uvarint reads a number; nearly all are below 128.
 func (c *cursor) uvarint() uint64 {
+	if len(c.b) > 0 && c.b[0] < 0x80 {
+		v := c.b[0]
+		c.b = c.b[1:]
+		return uint64(v)
+	}
+	return c.longUvarint()
+}
+
+func (c *cursor) longUvarint() uint64 {
 	v, n := binary.Uvarint(c.b)
 	if n <= 0 {
 		c.bad = true

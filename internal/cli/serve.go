@@ -56,7 +56,7 @@ nothing, unless it says that the terminal is gone: then it ends, too.`,
 			if err != nil {
 				return err
 			}
-			limitMemory(int64(cfg.Cache.Size), a.Reserved())
+			defer limitMemory(int64(cfg.Cache.Size), a.Reserved())()
 			checkFiles(log, a.Files())
 			return runApp(ctx, e, a, log, func() { greet(e.stdout, a, cfg.Control.TokenFile) })
 		},

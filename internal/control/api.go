@@ -92,6 +92,9 @@ func (s *Server) endpoints() []endpoint {
 			endpoint{method: "GET", path: "/api/v1/nta/list", gives: NTAList{}, serve: s.listNTAs},
 			endpoint{method: "POST", path: "/api/v1/nta/add", takes: NTAAdd{}, gives: NTA{}, serve: s.addNTA},
 			endpoint{method: "POST", path: "/api/v1/nta/remove", takes: NTARemove{}, gives: NTA{}, serve: s.removeNTA},
+			endpoint{method: "GET", path: "/api/v1/profile/cpu", params: []string{"seconds"}, serve: s.profileCPU},
+			endpoint{method: "GET", path: "/api/v1/profile/heap", serve: s.profileHeap},
+			endpoint{method: "GET", path: "/api/v1/profile/goroutines", serve: s.profileGoroutines},
 			endpoint{method: "GET", path: "/api/v1/openapi.json", serve: s.describe},
 		)
 	}

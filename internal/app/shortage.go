@@ -6,7 +6,7 @@ import "lastgood/internal/listener"
 // often since the last look, so that a flood of questions is no flood of
 // messages. It keeps what was told before; one goroutine owns it.
 type shortages struct {
-	system, sockets, waiting, client, receive, send uint64
+	system, sockets, waiting, client, congestion, receive, send uint64
 }
 
 // look logs what grew since the last look.
@@ -26,6 +26,8 @@ func (s *shortages) look(a *App) {
 		"limits.clients-waiting is the bound; see lastgood_questions_waiting")
 	tell(&s.client, in.Dropped[listener.DropClient], "questions were dropped: one client has too many waiting",
 		"limits.outstanding-per-client is the bound")
+	tell(&s.congestion, in.Dropped[listener.DropCongestion], "questions were dropped: more have to be resolved than can be",
+		"more processors would help, if nobody is asking for random names; what is cached is answered")
 	tell(&s.receive, in.ReceiveErrors, "reading questions failed", "see the kernel's log: is memory short?")
 	tell(&s.send, in.Dropped[listener.DropSendBuffer]+in.Dropped[listener.DropSendError], "replies could not be sent",
 		"a packet filter, or a full send buffer (net.core.wmem_max)")

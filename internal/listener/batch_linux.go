@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -23,6 +24,8 @@ const (
 	// lastBatches bounds what is still read when the Listener stops: clients
 	// do not stop sending.
 	lastBatches = 256
+	// turnsInRow is how many batches are read at least before others have their turn.
+	turnsInRow = 8
 )
 
 // slot is room for one datagram. Two cache lines more than a page lie between
@@ -54,7 +57,10 @@ type batch struct {
 
 	reply [batchSize]slot
 
-	received int // messages in in
+	turns    int           // since others had theirs
+	away     time.Duration // how long they took
+	resumed  clock.Mono    // when that ended
+	received int           // messages in in
 	errno    syscall.Errno
 
 	receive func(fd uintptr) bool // made once: a closure would allocate at each call
@@ -112,7 +118,28 @@ func (b *batch) serve() {
 			continue
 		}
 		b.turn()
+		if b.turns++; b.turns >= turnsInRow {
+			b.share()
+		}
 	}
+}
+
+// share lets others go before when the reader had as long as they had the last time,
+// turnsInRow batches at least: what they need must not keep it from reading, or what is
+// cached waits in the socket's buffer behind what is not.
+func (b *batch) share() {
+	b.turns = 0
+	if now := b.l.clock.Now(); now.Sub(b.resumed) >= b.away {
+		b.yield()
+	}
+}
+
+// yield lets others go before.
+func (b *batch) yield() {
+	left := b.l.clock.Now()
+	runtime.Gosched()
+	b.resumed = b.l.clock.Now()
+	b.away, b.turns = b.resumed.Sub(left), 0
 }
 
 // turn handles the datagrams that were received.
@@ -140,7 +167,9 @@ func (b *batch) finish() {
 	}
 }
 
-// recvmmsg reads what is there; false lets the runtime's poller wait for more.
+// recvmmsg reads what is there; false lets the runtime's poller wait for more. While
+// there are questions that nobody has begun with, it only lets others go before and
+// looks again: the poller is asked when there is nothing else to do.
 func (b *batch) recvmmsg(fd uintptr) bool {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
@@ -150,7 +179,10 @@ func (b *batch) recvmmsg(fd uintptr) bool {
 			return true
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return false
+			if b.l.gate.unbegun.Load() == 0 || b.l.stopping() {
+				return false
+			}
+			b.yield()
 		default:
 			b.errno = errno
 			return true

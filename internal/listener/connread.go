@@ -249,7 +249,7 @@ func (c *conn) one(w *worker, msg []byte, now clock.Mono) (answered int, why end
 	mark := len(w.buf)
 	out, act := w.handle(msg, append(w.buf, 0, 0))
 	if act == waiting {
-		if _, ok := c.l.gate.enter(c.key); ok {
+		if _, ok := c.l.gate.enter(c.key, now); ok {
 			c.detach(w)
 			return 0, goesOn
 		}

@@ -13,20 +13,20 @@ func TestGateBounds(t *testing.T) {
 	g := newGate(5, 3)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	for range 3 {
-		if _, ok := g.enter(a); !ok {
+		if _, ok := g.enter(a, 1); !ok {
 			t.Fatal("refused below the bound")
 		}
 	}
-	if why, ok := g.enter(a); ok || why != DropClient {
+	if why, ok := g.enter(a, 1); ok || why != DropClient {
 		t.Errorf("fourth of a client: %v, %v", why, ok)
 	}
-	g.enter(b)
-	g.enter(b)
-	if why, ok := g.enter(b); ok || why != DropWaiting {
+	g.enter(b, 1)
+	g.enter(b, 1)
+	if why, ok := g.enter(b, 1); ok || why != DropWaiting {
 		t.Errorf("sixth in all: %v, %v", why, ok)
 	}
 	g.leave(a)
-	if _, ok := g.enter(b); !ok {
+	if _, ok := g.enter(b, 1); !ok {
 		t.Error("a place that was given back cannot be had")
 	}
 	for range 2 {
@@ -52,7 +52,7 @@ func TestGateNeverExceedsItsBounds(t *testing.T) {
 		client := netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 4)})
 		wg.Go(func() {
 			for range 1000 {
-				if _, ok := g.enter(client); ok {
+				if _, ok := g.enter(client, 1); ok {
 					g.leave(client)
 				}
 			}

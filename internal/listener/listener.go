@@ -275,6 +275,7 @@ func (l *Listener) answerDatagram(p *pending) {
 // when nobody wants the answer any more.
 func (l *Listener) answer(ctx context.Context, p *pending) {
 	defer l.gate.leave(p.key)
+	l.gate.begun()
 	a := l.opt.Resolver.Resolve(ctx, p.query)
 	switch {
 	case a != nil:

@@ -81,7 +81,7 @@ func (s *packetReader) one(msg []byte, from net.Addr) {
 // admit detaches the datagram's question that w left waiting if a bound allows,
 // else counts it as dropped.
 func (l *Listener) admit(w *worker) *pending {
-	if reason, ok := l.gate.enter(clientKey(w.req.client)); !ok {
+	if reason, ok := l.gate.enter(clientKey(w.req.client), w.req.arrival); !ok {
 		w.counts.drop(reason, 1)
 		return nil
 	}

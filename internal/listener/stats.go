@@ -20,6 +20,7 @@ const (
 	DropSource                 // from port 0 or no address: nobody to answer
 	DropWaiting                // UDP: too many questions waited in all
 	DropClient                 // UDP: too many questions of that client waited
+	DropCongestion             // UDP: there was more to resolve than can be done
 	DropSendBuffer             // the socket's buffer stayed full
 	DropSendError              // the system refused to send
 	DropGone                   // the connection was closed before the answer came
@@ -28,7 +29,7 @@ const (
 )
 
 func (d Drop) String() string {
-	return [...]string{"short", "response", "source", "waiting", "client", "send-buffer", "send-error", "gone", "unanswered"}[d%drops]
+	return [...]string{"short", "response", "source", "waiting", "client", "congestion", "send-buffer", "send-error", "gone", "unanswered"}[d%drops]
 }
 
 // Stats is what happened since the Listener was made.

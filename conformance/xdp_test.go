@@ -392,8 +392,28 @@ func (c *cable) end() {
 	if m, taken := c.ask(xdpServer4, xdpQuestion("www.x.", dns.TypeA)); m == nil || taken != 1 {
 		c.t.Errorf("started again: %v, %d taken", m, taken)
 	}
+	c.gone()
+}
+
+// gone takes the interface away under a server that is running.
+func (c *cable) gone() {
 	if again, _ := c.server.command(c.binary, "serve", "--config", c.config); c.server.begin(again) != nil || again.Wait() == nil {
 		c.t.Error("a second one could take the interface, too")
+	}
+	c.server.run("ip", "link", "del", "v0")
+	for range 50 {
+		if c.count(`lastgood_xdp_addresses{interface="v0"}`) == 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	before := c.count("lastgood_receive_errors_total")
+	time.Sleep(time.Second)
+	if n := c.count("lastgood_receive_errors_total"); n != before || c.count(`lastgood_xdp_addresses{interface="v0"}`) != 0 {
+		c.t.Errorf("the interface is gone, and is read on: %v errors", n)
+	}
+	if _, err := c.server.once("127.0.0.1:53", xdpQuestion("www.x.", dns.TypeA), 3*time.Second); err != nil {
+		c.t.Errorf("the interface is gone: %v", err)
 	}
 }
 

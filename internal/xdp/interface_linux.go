@@ -162,16 +162,35 @@ func (i *Interface) watch(ctx context.Context, seen view, queues []*Queue) {
 		case <-timer.C:
 			timer.Reset(lookInterval)
 		}
-		ifi, err := net.InterfaceByIndex(i.index)
+		ifi, err := i.present()
+		if err == nil && ifi == nil {
+			i.o.Log.Error("a network interface is gone: questions are taken from the kernel's sockets alone", "interface", i.o.Name,
+				"advice", "restart lastgood when it is back")
+			for _, q := range queues { // which would wait for ever
+				q.stop()
+			}
+			i.addresses.Store(0)
+			return
+		}
 		if err == nil {
 			err = i.look(&seen, ifi, queues)
 		}
-		if err != nil && !ill && ctx.Err() == nil {
-			i.o.Log.Error("the addresses of a network interface cannot be followed; what is asked there goes to the kernel's sockets if it is gone",
-				"interface", i.o.Name, "err", err, "advice", "restart lastgood when the interface is back")
+		if err != nil && !ill {
+			i.o.Log.Error("the addresses of a network interface cannot be followed", "interface", i.o.Name, "err", err)
 		}
 		ill = err != nil
 	}
+}
+
+// present gives the interface as it is now, nil when it is gone.
+func (i *Interface) present() (*net.Interface, error) {
+	all, err := net.Interfaces()
+	for k := range all {
+		if all[k].Index == i.index {
+			return &all[k], err
+		}
+	}
+	return nil, err
 }
 
 // look reads what changes of an interface, and acts upon it.

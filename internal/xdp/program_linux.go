@@ -27,18 +27,21 @@ const (
 // that frames to it have. In network order, padded to eight octets.
 type place [8]byte
 
-// key is an address in the program's table: an IPv6 one, or an IPv4 one behind twelve
-// noughts, and then which of them it is, for somebody can write either into a frame of the other.
-type key [20]byte
+// key is an address in the program's table, as three numbers of the machine's: an IPv6
+// one in two halves, or an IPv4 one and nought, and then which of them it is, for
+// somebody can write either into a frame of the other. Whole numbers, because without
+// CAP_PERFMON the kernel's verifier lets no slot of the stack be written in parts.
+type key [24]byte
 
 func keyOf(a netip.Addr) (k key) {
 	if a.Is4() {
-		*(*[4]byte)(k[12:]) = a.As4()
-		k[16] = 4
+		b := a.As4()
+		binary.NativeEndian.PutUint64(k[0:], uint64(binary.NativeEndian.Uint32(b[:])))
+		binary.NativeEndian.PutUint64(k[16:], 4)
 		return k
 	}
 	*(*[16]byte)(k[:]) = a.As16()
-	k[16] = 6
+	binary.NativeEndian.PutUint64(k[16:], 6)
 	return k
 }
 
@@ -104,7 +107,6 @@ func instructions(addresses, sockets int, port uint16) asm.Instructions {
 		return asm.LoadMem(dst, asm.R7, at, size)
 	}
 	unless := func(v int32) asm.Instruction { return asm.JNE.Imm(asm.R0, v, labelPass) }
-	// beyond jumps when the frame ends before n octets; within when it does not.
 	begin := asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMem(asm.R7, asm.R6, 0, asm.Word),
@@ -129,13 +131,9 @@ func instructions(addresses, sockets int, port uint16) asm.Instructions {
 		unless(0),
 		load(asm.R0, udpV4+2, asm.Half),
 		unless(network(port)),
-		asm.StoreImm(asm.RFP, keyAt, 0, asm.Word),
-		asm.StoreImm(asm.RFP, keyAt+4, 0, asm.Word),
-		asm.StoreImm(asm.RFP, keyAt+8, 0, asm.Word),
-		load(asm.R0, fromV4+4, asm.Word),
-		asm.StoreMem(asm.RFP, keyAt+12, asm.R0, asm.Word),
-		asm.StoreImm(asm.RFP, keyAt+16, 0, asm.Word),
-		asm.StoreImm(asm.RFP, keyAt+16, 4, asm.Byte),
+		load(asm.R2, fromV4+4, asm.Word),
+		asm.Mov.Imm(asm.R3, 0),
+		asm.Mov.Imm(asm.R4, 4),
 		asm.Ja.Label(labelLookup),
 	}
 	v6 := asm.Instructions{
@@ -149,19 +147,21 @@ func instructions(addresses, sockets int, port uint16) asm.Instructions {
 		unless(protocolUDP),
 		load(asm.R0, udpV6+2, asm.Half),
 		unless(network(port)),
+		load(asm.R2, fromV6+16, asm.DWord),
+		load(asm.R3, fromV6+24, asm.DWord),
+		asm.Mov.Imm(asm.R4, 6),
 	}
-	for i := int16(0); i < 16; i += 4 {
-		v6 = append(v6, load(asm.R0, fromV6+16+i, asm.Word), asm.StoreMem(asm.RFP, keyAt+i, asm.R0, asm.Word))
-	}
-	v6 = append(v6, asm.StoreImm(asm.RFP, keyAt+16, 0, asm.Word), asm.StoreImm(asm.RFP, keyAt+16, 6, asm.Byte))
 	return append(append(append(begin, v4...), v6...), decide(addresses, sockets)...)
 }
 
-// decide looks for the address on the stack, compares the MAC, and passes the frame
+// decide looks for the address, whose key R2 to R4 hold, compares the MAC, and passes the frame
 // to its queue's socket, or up where that has none.
 func decide(addresses, sockets int) asm.Instructions {
 	return asm.Instructions{
-		asm.LoadMapPtr(asm.R1, addresses).WithSymbol(labelLookup),
+		asm.StoreMem(asm.RFP, keyAt, asm.R2, asm.DWord).WithSymbol(labelLookup),
+		asm.StoreMem(asm.RFP, keyAt+8, asm.R3, asm.DWord),
+		asm.StoreMem(asm.RFP, keyAt+16, asm.R4, asm.DWord),
+		asm.LoadMapPtr(asm.R1, addresses),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, keyAt),
 		asm.FnMapLookupElem.Call(),

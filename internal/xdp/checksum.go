@@ -12,27 +12,34 @@ import (
 // sum adds octets to a sum that is not folded yet. Of several slices only the
 // last may have an odd length.
 func sum(acc uint64, b []byte) uint64 {
-	var carry uint64
+	var c uint64
+	for len(b) >= 32 { // one chain of carries for four words
+		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(b), 0)
+		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(b[8:]), c)
+		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(b[16:]), c)
+		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(b[24:]), c)
+		acc += c
+		b = b[32:]
+	}
 	for len(b) >= 8 {
-		acc, carry = bits.Add64(acc, binary.LittleEndian.Uint64(b), 0)
-		acc += carry
+		acc, c = bits.Add64(acc, binary.LittleEndian.Uint64(b), 0)
+		acc += c
 		b = b[8:]
 	}
+	var rest uint64 // of the octets that are left
 	if len(b) >= 4 {
-		acc, carry = bits.Add64(acc, uint64(binary.LittleEndian.Uint32(b)), 0)
-		acc += carry
+		rest = uint64(binary.LittleEndian.Uint32(b))
 		b = b[4:]
 	}
 	if len(b) >= 2 {
-		acc, carry = bits.Add64(acc, uint64(binary.LittleEndian.Uint16(b)), 0)
-		acc += carry
+		rest += uint64(binary.LittleEndian.Uint16(b))
 		b = b[2:]
 	}
 	if len(b) > 0 {
-		acc, carry = bits.Add64(acc, uint64(b[0]), 0)
-		acc += carry
+		rest += uint64(b[0])
 	}
-	return acc
+	acc, c = bits.Add64(acc, rest, 0)
+	return acc + c
 }
 
 // fold makes 16 bits of a sum.
@@ -48,8 +55,6 @@ func fold(acc uint64) uint16 {
 // pseudo begins the sum of a UDP datagram with what is not in it: the addresses,
 // the protocol and the length (RFC 768, RFC 8200 §8.1).
 func pseudo(addresses []byte, length int) uint64 {
-	var tail [4]byte
-	binary.BigEndian.PutUint16(tail[:], uint16(length))
-	tail[3] = protocolUDP
-	return sum(sum(0, addresses), tail[:])
+	acc, c := bits.Add64(sum(0, addresses), uint64(bits.ReverseBytes16(uint16(length)))+protocolUDP<<8, 0)
+	return acc + c
 }

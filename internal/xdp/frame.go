@@ -83,8 +83,9 @@ func parseV4(frame []byte) (d datagram, why fault) {
 	if fold(sum(0, frame[ipAt:udpV4])) != 0xffff {
 		return d, badChecksum
 	}
+	// The kernel does not take these from the wire, or could not reply to them.
 	from := [4]byte(frame[fromV4:])
-	if [4]byte(frame[fromV4+4:]) == from {
+	if from[0] == 0 || from[0] == 127 || from[0]>>4 == 0xe || from == [4]byte{255, 255, 255, 255} || [4]byte(frame[fromV4+4:]) == from {
 		return d, noSource
 	}
 	d.from = netip.AddrFrom4(from)
@@ -101,7 +102,7 @@ func parseV6(frame []byte) (d datagram, why fault) {
 	}
 	from := [16]byte(frame[fromV6:])
 	d.from = netip.AddrFrom16(from)
-	if d.from.Is4In6() || [16]byte(frame[fromV6+16:]) == from {
+	if from[0] == 0xff || d.from.Is4In6() || d.from.IsUnspecified() || d.from.IsLoopback() || [16]byte(frame[fromV6+16:]) == from {
 		return d, noSource
 	}
 	return d, d.take(frame[:udpV6+length], udpV6, frame[fromV6:udpV6])
@@ -118,9 +119,7 @@ func (d *datagram) take(frame []byte, udp int, addresses []byte) fault {
 	if !checked(h[:length], addresses) {
 		return badChecksum
 	}
-	// The kernel does not take these from the wire, or could not reply to them.
-	if d.from.IsUnspecified() || d.from.IsMulticast() || d.from.IsLoopback() ||
-		d.from == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || binary.BigEndian.Uint16(h) == 0 {
+	if h[0]|h[1] == 0 { // port 0
 		return noSource
 	}
 	d.headers, d.payload = frame[:udp+udpLen], h[udpLen:length]

@@ -107,6 +107,7 @@ func (d *datagram) connect(peer *sockaddr) error {
 // Write has a datagram sent, soon, from memory that must stay as it is until the
 // question's end. ReadUntil tells when it could not be.
 func (d *datagram) Write(b []byte) (int, error) {
+	d.takeBack() // the sender may not know yet that it has sent the last
 	d.out, d.failure = b, nil
 	d.p.sender.add(d)
 	return len(b), nil

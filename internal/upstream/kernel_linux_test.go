@@ -346,6 +346,37 @@ func TestPortUnreachableOnKeptSocket(t *testing.T) {
 	d.Close()
 }
 
+// IPv6 has places of its own, and its sockets go on to other servers alike.
+func TestKeptSocketsOverIPv6(t *testing.T) {
+	u := onePlace(t)
+	var from []netip.AddrPort
+	for range 2 {
+		pc, err := net.ListenPacket("udp6", "[::1]:0")
+		if err != nil {
+			t.Skipf("no IPv6: %v", err)
+		}
+		defer pc.Close()
+		d := dialReal(t, u, pc.LocalAddr().(*net.UDPAddr).AddrPort())
+		_, _ = d.Write(make([]byte, 12))
+		buf := make([]byte, 64)
+		_, who, err := pc.ReadFrom(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from = append(from, who.(*net.UDPAddr).AddrPort())
+		_, _ = pc.WriteTo(buf[:12], who)
+		if b, err := d.ReadUntil(t.Context(), u.soon()); len(b) != 12 || err != nil {
+			t.Fatalf("%x, %v", b, err)
+		}
+		if !kernelOf(u).keep(d) || kernelOf(u).places[1][thePlace].Load() != d || kernelOf(u).places[0][thePlace].Load() != nil {
+			t.Fatal("not kept in its place")
+		}
+	}
+	if from[0] != from[1] {
+		t.Errorf("asked from %v", from)
+	}
+}
+
 // descriptors counts those that are open.
 func descriptors(t *testing.T) int {
 	all, err := os.ReadDir("/proc/self/fd")

@@ -19,13 +19,13 @@
 // calls and kept, for a minute or 500 questions at most, each in one of 4,096
 // places among which questions draw lots (see kernel, and places for what that
 // leaves a forger to guess): a question costs two system calls, or four when the
-// socket was last connected to another server. One goroutine tells those who
-// wait that there is something to read (see poller); and ExchangeFor needs no
-// goroutine but its caller's.
+// socket was last connected to another server. One goroutine sends, what is
+// queued in one go (see sender), and one tells those who wait that there is
+// something to read (see poller); ExchangeFor needs no other but its caller's.
 //
 // Sockets that are connected anew were chosen over two other ways. Sockets that
-// stay unconnected, with questions to all servers on each, need no connecting and
-// fewer descriptors. But they hear everybody, tell by ICMP which ports are open
+// stay unconnected, with questions to all servers on each, need no connecting,
+// which is 2 µs when the server is another one, and fewer descriptors. But they hear everybody, tell by ICMP which ports are open
 // (those that answer nothing to a probe), and need IP_RECVERR, and a table from
 // (socket, id, server) to who waits, for what the kernel does for connected ones.
 // Sockets of each server's own would have to be 4,096 for each to leave as much
@@ -92,7 +92,7 @@ type Options struct {
 }
 
 // Upstream is safe for concurrent use. It starts no goroutine but one that
-// watches the sockets, two for each connection over TLS, those of exchanges that
+// watches the sockets and one that sends on them, two for each connection over TLS, those of exchanges that
 // outlive the patience of their caller (ExchangeFor), which end with its context,
 // and those that wait for late replies, 2 s each and at most a quarter of
 // MaxSockets; Close ends the others.

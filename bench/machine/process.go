@@ -95,8 +95,12 @@ func Locate(program string, folders ...string) (string, error) {
 			return filepath.Abs(path)
 		}
 	}
-	if path, err := exec.LookPath(program); err == nil {
+	path, err := exec.LookPath(program)
+	if err == nil {
 		return filepath.Abs(path)
+	}
+	if filepath.IsAbs(program) {
+		return "", err
 	}
 	return exec.LookPath("/usr/sbin/" + program)
 }

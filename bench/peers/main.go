@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"lastgood/bench/machine"
@@ -46,7 +47,7 @@ func main() {
 	flag.Parse()
 	o.length = time.Duration(*seconds) * time.Second
 	o.workloads, o.servers = strings.Split(*workloads, ","), strings.Split(*wanted, ",")
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
 		log.Fatal(err)
@@ -141,6 +142,6 @@ const (
 
 // setup is the configuration of a server with a number.
 func (f *field) setup(s *servers.Server, number int, validate bool, cacheMiB int) servers.Setup {
-	return servers.Setup{Dir: filepath.Join(f.dir, s.Name), Port: basePort + number, Validate: validate, CacheMiB: cacheMiB, Cores: 1, Connections: 100, Raised: true,
+	return servers.Setup{Dir: filepath.Join(f.dir, "run", s.Name), Port: basePort + number, Validate: validate, CacheMiB: cacheMiB, Cores: 1, Connections: 100, Raised: true,
 		Hints: f.world.Hints, Anchor: f.world.Anchor}
 }

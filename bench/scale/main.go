@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"lastgood/bench/machine"
@@ -76,7 +77,7 @@ func main() {
 	if err1 != nil || err2 != nil {
 		log.Fatal("-names and -sockets are numbers from 1 to 10000000, separated by commas")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	good, err := run(ctx, o)
 	if err != nil {

@@ -52,7 +52,7 @@ type running struct {
 
 // start starts the part's server. Its limits are as by default, but for connections.
 func (r *rig) start(ctx context.Context, cacheMiB, cores, connections int) (running, error) {
-	setup := servers.Setup{Dir: filepath.Join(r.dir, r.server.Name), Port: port, CacheMiB: cacheMiB, Cores: cores, Connections: connections,
+	setup := servers.Setup{Dir: filepath.Join(r.dir, "run", r.server.Name), Port: port, CacheMiB: cacheMiB, Cores: cores, Connections: connections,
 		Hints: r.world.Hints, Anchor: r.world.Anchor}
 	core := perquestion.ServerCore
 	if cores > 1 {

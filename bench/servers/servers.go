@@ -140,6 +140,9 @@ func (s *Server) Files(setup Setup) (map[string]string, error) {
 // earlier run left (a cache, say), and starts the server on a core, or on several (0,1).
 // What it says goes to the file log in the folder.
 func (s *Server) Start(ctx context.Context, setup Setup, core string) (*machine.Process, error) {
+	if is, err := os.Lstat(setup.Dir); err == nil && !is.IsDir() {
+		return nil, fmt.Errorf("%s is no folder of the server's own", setup.Dir)
+	}
 	if err := os.RemoveAll(setup.Dir); err != nil {
 		return nil, err
 	}

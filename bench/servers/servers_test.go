@@ -1,6 +1,8 @@
 package servers
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -26,5 +28,19 @@ func TestFiles(t *testing.T) {
 				t.Errorf("%s, validation %t:\n%s", s.Name, validate, all)
 			}
 		}
+	}
+}
+
+// A folder is emptied for a server, a file is not taken for one.
+func TestStartKeepsFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "lastgood")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := known()[0].Start(t.Context(), Setup{Dir: file, Anchor: ". IN DS 1 13 2 abcd"}, "0"); err == nil {
+		t.Error("it started")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
 	}
 }

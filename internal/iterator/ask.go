@@ -74,12 +74,8 @@ func (t *task) send(ctx context.Context) state {
 		return exhausted
 	}
 	choice.Timeout += t.hair(choice.Timeout)
-	t.current = t.newTry()
 	t.countTry(choice)
-	*t.current = try{
-		task: t, Choice: choice, Question: t.asked, zone: t.place.cut, epoch: t.epoch,
-		minimised: t.minimised, sent: now, sends: t.sends(choice.Addr),
-	}
+	t.current = t.newTry(now, &choice)
 	if t.it.patient != nil && t.open == 0 && t.targets.pending == 0 {
 		return t.exchangeHere(ctx, t.current)
 	}

@@ -124,7 +124,7 @@ func New(o Options) *Iterator {
 // at once, when it returns; checks of silent servers end within a second.
 func (it *Iterator) Resolve(ctx context.Context, r Request) Result {
 	t := it.newTask(r)
-	result := t.run(ctx)
+	result := *t.run(ctx)
 	result.Over = it.recycle(t)
 	return result
 }

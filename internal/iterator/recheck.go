@@ -190,5 +190,5 @@ func (it *Iterator) recheckByResolving(ctx context.Context, r infra.Recheck) Res
 			At: now, Cut: r.Cut, Question: r.Question, Outcome: outcome, Recovered: res.Failure == nil && troubled && !still,
 		})
 	}
-	return res
+	return *res
 }

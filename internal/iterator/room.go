@@ -1,6 +1,7 @@
 package iterator
 
 import (
+	"lastgood/internal/clock"
 	"lastgood/internal/infra"
 	"lastgood/internal/rrset"
 )
@@ -34,12 +35,16 @@ type replyRoom struct {
 	rdata   [64]byte
 }
 
-func (t *task) newTry() *try {
+// newTry is a try of the present question.
+func (t *task) newTry(now clock.Mono, c *infra.Choice) *try {
+	y := &t.room.try
 	if t.room.tried {
-		return new(try)
+		y = new(try)
 	}
 	t.room.tried = true
-	return &t.room.try
+	y.task, y.Choice, y.Question, y.zone, y.epoch = t, *c, t.asked, t.place.cut, t.epoch
+	y.minimised, y.sent, y.sends = t.minimised, now, t.sends(c.Addr)
+	return y
 }
 
 func (t *task) newSends() *Sends {

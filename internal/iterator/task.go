@@ -123,12 +123,12 @@ func (it *Iterator) newTask(r Request) *task {
 	return t
 }
 
-// run resolves.
-func (t *task) run(ctx context.Context) Result { return t.runFrom(ctx, begin) }
+// run resolves. The result is the task's.
+func (t *task) run(ctx context.Context) *Result { return t.runFrom(ctx, begin) }
 
 // runFrom is the state machine. What it started has ended, or ends at once, when
 // it returns.
-func (t *task) runFrom(under context.Context, s state) Result {
+func (t *task) runFrom(under context.Context, s state) *Result {
 	t.life.under, t.life.clock, t.life.until = under, t.it.clock, t.req.Until
 	ctx := &t.life
 	defer ctx.end()
@@ -148,7 +148,7 @@ func (t *task) runFrom(under context.Context, s state) Result {
 	t.result.Ours = t.result.Failure != nil && (t.targets.ours || t.local())
 	t.result.Hindered = t.result.Failure != nil && t.targets.hindered
 	t.shorten(&t.result)
-	return t.result
+	return &t.result
 }
 
 func (t *task) step(ctx context.Context, s state) state {

@@ -87,21 +87,22 @@ func (a *attempt) fails(why, memory *ede.Error) {
 
 // lastLook looks into the cache again, once, before an attempt fails that waited
 // for its flight: a snapshot that is being loaded, or another question, may have
-// brought what speaks for the name. It gives the hop when that is fresh; what is
-// past its TTL becomes the last good answer (has), about which is to be decided.
-func (a *attempt) lastLook(now clock.Mono) (Hop, bool) {
+// brought what speaks for the name. It adds the hop when that is fresh; what is
+// past its TTL becomes the last good answer (found), about which is to be decided.
+func (a *attempt) lastLook(now clock.Mono) (added, found bool) {
 	if a.final || a.flight == nil {
-		return Hop{}, false
+		return false, false
 	}
 	a.final, a.has = true, false
 	h, state := a.t.known(now)
 	if state == stale.Fresh {
-		return h, true
+		a.t.chain = append(a.t.chain, h)
+		return true, true
 	}
 	if a.take(h, state); a.has {
 		a.trouble(now)
 	}
-	return h, a.has
+	return false, a.has
 }
 
 // takesStale tells whether whoever asks may be given what is stale.
@@ -232,7 +233,7 @@ func (a *attempt) limit(now clock.Mono) {
 	t := a.t
 	limits := []clock.Mono{a.old.Entry.StaleUntil}
 	ahead := trail{r: t.r, q: &Query{Type: t.q.Type}, job: t.job, have: t.have, unasked: true}
-	for h, n := a.old, len(t.chain); !t.ends(h) && n < t.r.cnameHops; n++ {
+	for h, n := a.old, len(t.chain); !t.ends(&h) && n < t.r.cnameHops; n++ {
 		var state stale.State
 		ahead.name = h.Target
 		if h, state = ahead.known(now); state == stale.Gone {
@@ -253,9 +254,9 @@ func (a *attempt) limit(now clock.Mono) {
 }
 
 // wait boards the question's flight, unless the attempt is aboard, and waits for
-// its end, at most until a moment (0: none). It gives the hop when the flight
+// its end, at most until a moment (0: none). It adds the hop when the flight
 // brought it.
-func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
+func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (added bool) {
 	t, r := a.t, a.t.r
 	if a.flight == nil {
 		j := a.job()
@@ -263,7 +264,7 @@ func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 		f, fresh, err := r.board(ctx, now, t.key(), j)
 		if err != nil {
 			a.unflown(err)
-			return Hop{}, false
+			return false
 		}
 		a.flight, a.fresh = f, fresh
 		if m := j.room; m != nil && fresh && !f.here {
@@ -283,10 +284,10 @@ func (a *attempt) wait(ctx context.Context, now, until clock.Mono) (Hop, bool) {
 	switch err := r.await(ctx, a.flight, t.job, until); {
 	case err == errWaited:
 		a.trouble(r.clock.Now())
-		return Hop{}, false
+		return false
 	case err != nil:
 		a.unflown(err)
-		return Hop{}, false
+		return false
 	}
 	return a.landed(&a.flight.result)
 }
@@ -300,8 +301,8 @@ func (a *attempt) job() job {
 	return j
 }
 
-// landed takes what the flight brought.
-func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
+// landed takes what the flight brought, and adds the hop if it is there.
+func (a *attempt) landed(res *iterator.Result) (added bool) {
 	t, r := a.t, a.t.r
 	t.take(res)
 	if f := a.flight; f != nil {
@@ -318,7 +319,8 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 			}
 			t.tell = append(t.tell, e)
 		}
-		return h, true
+		t.chain = append(t.chain, h)
+		return true
 	}
 	// The budget of a flight is that of whoever began it; one who joined may try with its own, once.
 	if res.Budget && !a.fresh && !a.again {
@@ -328,7 +330,10 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 		r.stats.restarts.Add(1)
 		t.job.seen = r.flights.landed.Load()
 		h, state := t.known(r.clock.Now())
-		return h, state == stale.Fresh
+		if state == stale.Fresh {
+			t.chain = append(t.chain, h)
+		}
+		return state == stale.Fresh
 	}
 	a.Ended, a.Refused = true, res.Refused
 	a.fails(cause(res.Failure), nil)
@@ -341,7 +346,7 @@ func (a *attempt) landed(res *iterator.Result) (Hop, bool) {
 	if a.has {
 		a.trouble(r.clock.Now())
 	}
-	return Hop{}, false
+	return false
 }
 
 // unflown notes that there is no flight for the question, or that it is not
@@ -367,8 +372,8 @@ func (a *attempt) leave() {
 	}
 }
 
-// serve gives the last good answer, and refreshes it behind that if it should be.
-func (a *attempt) serve(now clock.Mono, refresh bool) Hop {
+// serve adds the last good answer, and refreshes it behind that if it should be.
+func (a *attempt) serve(now clock.Mono, refresh bool) {
 	t, h := a.t, a.old
 	if refresh {
 		t.r.behind(t.key(), a.cut(), t.job.seen)
@@ -376,7 +381,7 @@ func (a *attempt) serve(now clock.Mono, refresh bool) Hop {
 	a.want(now)
 	h.stale, h.told = true, a.policy.TTL(h.Entry.TTL)
 	t.past.add(a, now)
-	return h
+	t.chain = append(t.chain, h)
 }
 
 // fail tells why there is no answer.

@@ -135,7 +135,7 @@ func (e *explainer) next(h Hop, out ExplainedHop) bool {
 	}
 	e.x.Hops = append(e.x.Hops, out)
 	switch {
-	case t.ends(h):
+	case t.ends(&h):
 		e.finish(h)
 	case len(t.chain) > t.r.cnameHops:
 		e.fail(wire.RcodeServFail, "too many aliases from "+t.q.Name.String())

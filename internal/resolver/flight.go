@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"lastgood/internal/clock"
 	"lastgood/internal/dnsname"
 	"lastgood/internal/dnssec"
-	"lastgood/internal/ede"
 	"lastgood/internal/event"
 	"lastgood/internal/iterator"
 	"lastgood/internal/stale"
@@ -405,21 +403,6 @@ func (r *Resolver) fresh(key flightKey, now clock.Mono) bool {
 	rd.Unasked = true
 	hit, ok := r.cache.Lookup(rd, now, key.name, key.typ)
 	return ok && hit.State(now) == stale.Fresh && r.takes(hit.Security(), key.raw)
-}
-
-// guarded guards a resolution against a programmer's error: the panic is
-// reported, its clients get SERVFAIL, everybody else goes on.
-func (r *Resolver) guarded(resolve func() iterator.Result) (res iterator.Result) {
-	defer func() {
-		if p := recover(); p != nil {
-			if r.panicked == nil {
-				panic(p)
-			}
-			r.panicked(p, debug.Stack())
-			res = iterator.Result{Failure: &ede.Error{Code: ede.Other, ID: "PANC", Text: "internal error, see the log"}}
-		}
-	}()
-	return resolve()
 }
 
 // keep puts what a flight brought into the cache and gives the rcode of its

@@ -25,7 +25,7 @@ const otherServers = 2
 func (r *Resolver) fly(f *flight) {
 	over := true
 	for tries := 0; ; tries++ {
-		res := r.guarded(func() iterator.Result { return r.iterator.Resolve(r.base, f.req) })
+		res := r.resolve(f)
 		if len(f.bogus) > 0 && !useful(&res) {
 			break // nobody else is left to ask: what was found before counts
 		}
@@ -38,20 +38,22 @@ func (r *Resolver) fly(f *flight) {
 			r.undo(f, &f.result)
 			return
 		}
-		bogus := false
-		f.result = r.guarded(func() iterator.Result {
-			bogus = r.judgeInTime(f)
-			return f.result
-		})
-		if !bogus || !r.elsewhere(f, res.From, tries) {
+		if bogus := r.judgeInTime(f); !bogus || !r.elsewhere(f, res.From, tries) {
 			break
 		}
 	}
 	r.judged(f)
 }
 
+// resolve asks the iterator.
+func (r *Resolver) resolve(f *flight) (res iterator.Result) {
+	defer r.guard(&res)
+	return r.iterator.Resolve(r.base, f.req)
+}
+
 // judgeInTime judges until the flight's deadline.
 func (r *Resolver) judgeInTime(f *flight) (bogus bool) {
+	defer r.guard(&f.result)
 	ctx, cancel := context.WithTimeout(r.base, f.req.Until.Sub(r.clock.Now()))
 	defer cancel()
 	return r.judge(ctx, f)

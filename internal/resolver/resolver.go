@@ -259,8 +259,8 @@ func (r *Resolver) fromCache(q *Query) *Answer {
 			break // RFC 8767 §5: stale data is for those who want recursion
 		}
 		t.chain = append(t.chain, h)
-		if t.ends(h) {
-			return t.finish(now, h)
+		if t.ends(&h) {
+			return t.finish(now)
 		}
 		if t.visited(h.Target) {
 			break

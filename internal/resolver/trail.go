@@ -36,18 +36,16 @@ type trail struct {
 // walk follows the trail to its end. The chain is answered whole or not at all.
 func (t *trail) walk(ctx context.Context) *Answer {
 	for {
-		hop, fail := t.hop(ctx)
-		if fail != nil {
+		if fail := t.hop(ctx); fail != nil {
 			return fail
 		}
-		t.chain = append(t.chain, hop)
+		hop := &t.chain[len(t.chain)-1]
 		if t.ends(hop) {
 			now := t.r.clock.Now()
 			if t.overtaken(now) {
-				again := trail{r: t.r, q: t.q, job: t.job, name: t.q.Name, again: true}
-				return again.walk(ctx)
+				return t.anew().walk(ctx)
 			}
-			return t.finish(now, hop)
+			return t.finish(now)
 		}
 		if len(t.chain) > t.r.cnameHops {
 			t.r.budget(t.job, "cname-hops")
@@ -58,6 +56,11 @@ func (t *trail) walk(ctx context.Context) *Answer {
 		}
 		t.name = hop.Target
 	}
+}
+
+// anew is the trail from its start.
+func (t *trail) anew() *trail {
+	return &trail{r: t.r, q: t.q, job: t.job, name: t.q.Name, again: true}
 }
 
 // overtaken tells whether something better has come for a hop that was taken past
@@ -89,7 +92,7 @@ func (t *trail) overtaken(now clock.Mono) bool {
 
 // ends tells whether a hop is the chain's last: no alias, or the one that was
 // asked for.
-func (t *trail) ends(h Hop) bool {
+func (t *trail) ends(h *Hop) bool {
 	return h.Target == "" || h.Alias != "" && t.q.Type == wire.TypeCNAME
 }
 
@@ -104,7 +107,9 @@ func (t *trail) visited(name dnsname.Name) bool {
 	return false
 }
 
-func (t *trail) finish(now clock.Mono, last Hop) *Answer {
+// finish makes the answer of a whole chain.
+func (t *trail) finish(now clock.Mono) *Answer {
+	last := &t.chain[len(t.chain)-1]
 	if last.refused {
 		return failed(true, t.tell...)
 	}
@@ -128,43 +133,64 @@ func (t *trail) finish(now clock.Mono, last Hop) *Answer {
 	return a
 }
 
-// hop finds what speaks for the trail's present name: fresh in the cache, brought
-// by a flight, or the last good answer, as the policy decides.
-func (t *trail) hop(ctx context.Context) (Hop, *Answer) {
-	t.job.seen = t.r.flights.landed.Load()
+// hop puts what speaks for the trail's present name at the chain's end: fresh in the
+// cache, brought by a flight, or the last good answer, as the policy decides; or
+// it gives the failure. Hops are large, and whoever waits here may be one of
+// thousands, each with a stack: they are not handed up by value.
+func (t *trail) hop(ctx context.Context) *Answer {
 	now := t.r.clock.Now()
-	h, state := t.known(now)
-	if state == stale.Fresh {
-		return h, nil
+	a := t.look(now)
+	if a == nil {
+		return nil
 	}
-	t.checked = t.settled(&h.Entry, state)
-	a := t.attempt(now, h, state)
 	defer a.leave()
 	for {
 		switch d := a.decide(now); d.Action {
 		case stale.ServeStale:
-			if h, ok := t.unchecked(now); ok && a.Bogus {
-				return h, nil
+			if !a.Bogus || !t.addUnchecked(now) {
+				a.serve(now, d.Refresh)
 			}
-			return a.serve(now, d.Refresh), nil
+			return nil
 		case stale.Wait:
-			if h, ok := a.wait(ctx, now, d.Until); ok {
-				return h, nil
+			if a.wait(ctx, now, d.Until) {
+				return nil
 			}
 		default:
-			h, found := a.lastLook(now)
-			if !found {
-				if h, ok := t.unchecked(now); ok {
-					return h, nil
-				}
-				return Hop{}, a.fail(now)
-			}
-			if !a.has {
-				return h, nil
+			switch added, found := a.lastLook(now); {
+			case added:
+				return nil
+			case !found && t.addUnchecked(now):
+				return nil
+			case !found:
+				return a.fail(now)
 			}
 		}
 		now = t.r.clock.Now()
 	}
+}
+
+// look adds the hop if the cache has it fresh, else begins the attempt to get it.
+func (t *trail) look(now clock.Mono) *attempt {
+	t.job.seen = t.r.flights.landed.Load()
+	h, state := t.known(now)
+	if state == stale.Fresh {
+		t.chain = append(t.chain, h)
+		return nil
+	}
+	t.checked = t.settled(&h.Entry, state)
+	return t.attempt(now, h, state)
+}
+
+// addUnchecked adds what is bogus for a client who checks it himself. Inlined, its
+// hops would stand on the stack of everybody who waits.
+//
+//go:noinline
+func (t *trail) addUnchecked(now clock.Mono) bool {
+	h, ok := t.unchecked(now)
+	if ok {
+		t.chain = append(t.chain, h)
+	}
+	return ok
 }
 
 // settled tells whether the last good answer was validated, where that is possible:

@@ -144,11 +144,10 @@ func (l chainLinks) Fetch(ctx context.Context, zone dnsname.Name, typ wire.Type)
 	t := trail{r: r, q: &q, name: zone, job: job{
 		from: f.req.Flight, budget: f.req.Budget, work: f.work, depth: max(f.req.Depth, 1), link: f.link + 1, behind: f.behind, above: f.handed(),
 	}}
-	hop, failed := t.hop(ctx)
-	if failed != nil {
+	if failed := t.hop(ctx); failed != nil {
 		return cache.Entry{}, false, worst(failed.Errors)
 	}
-	e, lapsed := hop.Entry, hop.stale
+	e, lapsed := t.chain[0].Entry, t.chain[0].stale
 	if e.Security == rrset.Indeterminate { // see lapse
 		e.Security, lapsed = rrset.Secure, true
 	}

@@ -48,7 +48,9 @@ func TestPagesAreMadeAhead(t *testing.T) {
 		t.Skip("no memory can be reserved")
 	}
 	from := func() (at int) { return p.made }
-	if p.next() == nil || p.next() == nil || p.next() != nil || from() != aheadOf {
+	for p.next() != nil {
+	}
+	if from() != aheadOf {
 		t.Fatalf("%d octets are made for nothing taken", from())
 	}
 	p.take(1)

@@ -1,5 +1,5 @@
 # Few targets; .ci/run is what decides.
-.PHONY: check test scenario worlds plants lint bench-peers bench-scale fuzz outage soak
+.PHONY: check test scenario worlds plants lint bench-peers bench-scale fuzz outage soak pgo
 
 check: ## everything that CI runs
 	.ci/run
@@ -38,3 +38,8 @@ soak: ## half an hour at 80 % of capacity in the lab, with faults; wants an idle
 
 plants: ## bugs planted into copies of the program, one by one, each of which the worlds have to find; takes some minutes
 	world/plants/run
+
+pgo: ## a profile for the compiler, of the benchmark's own load: go build ./cmd/lastgood uses it from then on; two minutes, wants an idle machine
+	dir=$$(mktemp -d) && mkdir $$dir/profiles && go build -pgo=off -tags profile -o $$dir/lastgood ./cmd/lastgood && \
+	LASTGOOD_PROFILES=$$dir/profiles go -C bench run ./peers -lastgood $$dir/lastgood -servers lastgood -rounds 1 -peer-rounds 1 -workloads hot,rate,chain,tcp,cached,signed,cold,zones,names,denials && \
+	go tool pprof -symbolize=none -proto $$dir/profiles/*.pprof > $$dir/default.pgo && mv $$dir/default.pgo cmd/lastgood/default.pgo && rm -r $$dir

@@ -8,4 +8,4 @@ import (
 	"lastgood/internal/cli"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:])) }
+func main() { os.Exit(profiled(func() int { return cli.Main(os.Args[1:]) })) }

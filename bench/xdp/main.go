@@ -24,13 +24,14 @@ func main() {
 	rounds := flag.Int("rounds", 7, "interleaved rounds of each server")
 	seconds := flag.Int("seconds", 4, "length of a measured run")
 	names := flag.Int("names", 1000, "names that are asked for, all of them cached")
+	skip := flag.Bool("skip-xdp", false, "leave AF_XDP out, to see the two others alone")
 	binary := flag.String("lastgood", "", "the lastgood binary; built from the parent folder when empty")
 	out := flag.String("out", "", "also write the report to this file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	runtime.LockOSThread() // whose end would send the death signal to what was started
-	b := bench{rounds: *rounds, length: time.Duration(*seconds) * time.Second, names: *names, binary: *binary}
+	b := bench{rounds: *rounds, length: time.Duration(*seconds) * time.Second, names: *names, binary: *binary, skip: *skip}
 	text, err := b.run(ctx)
 	fmt.Print(text)
 	if err == nil && *out != "" {
@@ -45,6 +46,7 @@ type bench struct {
 	rounds, names  int
 	length         time.Duration
 	dir, binary    string
+	skip           bool // AF_XDP
 	server, client *namespace
 	results        []result
 }
@@ -94,7 +96,10 @@ func (b *bench) run(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for round := range b.rounds {
-		for _, s := range b.servers() {
+		for i, s := range b.servers() {
+			if b.skip && i == 2 {
+				continue
+			}
 			r, err := b.measure(ctx, s, file)
 			if err != nil {
 				return b.report(ctx), fmt.Errorf("%s: %w", s.name, err)

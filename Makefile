@@ -26,9 +26,6 @@ bench-peers: ## what a question costs beside other resolvers; a quarter of an ho
 bench-scale: ## how costs and latency behave with names, sockets, cores and load; wants an idle machine
 	go -C bench run ./scale -out results/$$(date +%F)-scale
 
-pgo: ## the profile that the compiler lays the hot path out by, taken anew; two minutes, wants an idle machine
-	go -C bench run ./profile
-
 fuzz: ## 20 minutes for each fuzz target; takes hours
 	.ci/fuzz 20m
 

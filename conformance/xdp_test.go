@@ -72,6 +72,10 @@ log: {level: error}
 // end a process that waits for it, so it is not waited for.
 func canXDP(t *testing.T, n *namespace, binary, config string) {
 	t.Helper()
+	if os.Getenv("LASTGOOD_TEST_XDP") == "" {
+		// Loading BPF programs has stuck a kernel (6.18) for good.
+		t.Skip("SKIPPED: AF_XDP is tested with LASTGOOD_TEST_XDP=1 only")
+	}
 	cmd, _ := n.command(binary, "config", "check", config)
 	out, err := os.Create(filepath.Join(n.dir, "check.out"))
 	if err != nil {

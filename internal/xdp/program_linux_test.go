@@ -56,6 +56,11 @@ func testProgram(t testing.TB) *program {
 	if os.Getenv("CI") != "" && os.Geteuid() == 0 {
 		unable = t.Fatalf
 	}
+	if os.Getenv("LASTGOOD_TEST_XDP") == "" {
+		// Loading programs and ending them again and again has stuck a kernel (6.18)
+		// for good, so nobody does it by running all tests.
+		t.Skip("SKIPPED: BPF programs are loaded with LASTGOOD_TEST_XDP=1 only")
+	}
 	if os.Geteuid() != 0 {
 		unable("SKIPPED: BPF programs are loaded by root alone")
 	}

@@ -83,34 +83,3 @@ func BenchmarkLookup(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkLookupBatch is what a lookup costs where those of a batch of datagrams are
-// made one after the other, with and without Ahead.
-func BenchmarkLookupBatch(b *testing.B) {
-	for _, names := range []int{1000, 100_000, 1_000_000} {
-		o := Options{Size: max(64<<20, int64(names)*256)}
-		o.Memory = mapped(b, int(o.Size))
-		p := populated(b, names, o)
-		for _, ahead := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%d/ahead=%v", names, ahead), func(b *testing.B) {
-				var bufs [32]population
-				var batch [32]dnsname.Name
-				var r Reader
-				for i := 0; b.Loop(); i++ {
-					at32 := i % len(batch)
-					if at32 == 0 {
-						for j := range batch {
-							batch[j] = bufs[j].name(p.any(i + j))
-						}
-						if ahead {
-							p.c.Ahead(batch[:])
-						}
-					}
-					if _, ok := p.c.Lookup(&r, at(1), batch[at32], wire.TypeA); !ok {
-						b.Fatal("miss")
-					}
-				}
-			})
-		}
-	}
-}

@@ -11,9 +11,9 @@ import (
 const (
 	// fewUnbegun is how many questions a processor may have before it that were taken and
 	// that no goroutine has begun with, when there are so many again and again: some
-	// milliseconds of work. For a burst, which is over soon, it is manyUnbegun.
-	fewUnbegun  = 128
-	manyUnbegun = 16 * fewUnbegun
+	// milliseconds of work. A burst, which is over soon, may be of as many as may wait at
+	// all: thousands of clients ask at once when something popular expired.
+	fewUnbegun = 128
 	// burst is how long a burst is at most; and how long nothing counts as one after
 	// something was not.
 	burst     = 100 * time.Millisecond
@@ -27,16 +27,14 @@ const (
 // each question costs several. A question that waits for a server delays nobody and
 // counts for nothing here.
 type congestion struct {
-	few, many int64
-	unbegun   atomic.Int64
-	last      atomic.Int64 // clock.Mono when there were more than few, the last time
-	since     atomic.Int64 // clock.Mono since when there were, again and again
-	alert     atomic.Int64 // clock.Mono until when nothing counts as a burst
+	few     int64
+	unbegun atomic.Int64
+	last    atomic.Int64 // clock.Mono when there were more than few, the last time
+	since   atomic.Int64 // clock.Mono since when there were, again and again
+	alert   atomic.Int64 // clock.Mono until when nothing counts as a burst
 }
 
-func (c *congestion) init() {
-	c.few, c.many = int64(fewUnbegun*runtime.GOMAXPROCS(0)), int64(manyUnbegun*runtime.GOMAXPROCS(0))
-}
+func (c *congestion) init() { c.few = int64(fewUnbegun * runtime.GOMAXPROCS(0)) }
 
 // pressure is what congestion asks for.
 type pressure uint8
@@ -67,7 +65,7 @@ func (c *congestion) pressure(now clock.Mono) pressure {
 	if n <= c.few {
 		return noPressure
 	}
-	if n < c.many && now >= clock.Mono(c.alert.Load()) && now.Sub(clock.Mono(c.since.Load())) < burst {
+	if now >= clock.Mono(c.alert.Load()) && now.Sub(clock.Mono(c.since.Load())) < burst {
 		return noPressure
 	}
 	c.alert.Store(int64(now.Add(calmAgain)))

@@ -19,7 +19,6 @@ import (
 type report struct {
 	options
 	starts    []begun
-	rates     []float64
 	echo      [][]wait // by kind
 	resolver  [][]wait
 	resident  []float64 // MiB, after each round

@@ -164,17 +164,18 @@ func TestShutdownOfStuckClient(t *testing.T) {
 	}
 }
 
-// TestIdleOverLoopback: the deadline of a connection moves on with what it asks.
+// TestIdleOverLoopback: the deadline of a connection moves on with what it asks. The
+// kernel's sockets know no virtual time: a busy machine has a second and a half to spare.
 func TestIdleOverLoopback(t *testing.T) {
 	o := testOptions(newFake())
-	o.Limits.Idle = time.Second
+	o.Limits.Idle = 2 * time.Second
 	l := startLoopback(t, o)
 	conn := loopbackConn(t, l)
 	for range 6 {
 		askOver(t, conn, query(t, "hit.example."))
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 	}
-	if d := closedAfter(t, conn); d < 300*time.Millisecond || d > 5*time.Second {
+	if d := closedAfter(t, conn); d < 300*time.Millisecond || d > 10*time.Second {
 		t.Errorf("closed after %v more", d)
 	}
 	if s := l.Stats().TCP; s.Idle != 1 {
@@ -182,7 +183,7 @@ func TestIdleOverLoopback(t *testing.T) {
 	}
 	slow := loopbackConn(t, l)
 	slow.Write([]byte{0, 40, 1}) // of a message that never ends
-	if d := closedAfter(t, slow); d < 300*time.Millisecond || d > 5*time.Second {
+	if d := closedAfter(t, slow); d < 300*time.Millisecond || d > 10*time.Second {
 		t.Errorf("closed after %v", d)
 	}
 	if s := l.Stats().TCP; s.Slow != 1 {

@@ -234,7 +234,7 @@ func TestSocketThatWasFoundIsNotUsedAgain(t *testing.T) {
 			var p ports
 			pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 			if err != nil {
-				t.Skip(err)
+				t.Fatal(err)
 			}
 			defer pc.Close()
 			sent := make(chan struct{}, 2)
@@ -282,7 +282,7 @@ func TestLastServerIsNotHeard(t *testing.T) {
 	u := realUpstream(t)
 	quiet, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer quiet.Close()
 	d := dialReal(t, u, quiet.LocalAddr().(*net.UDPAddr).AddrPort())
@@ -319,7 +319,7 @@ func TestPortUnreachableOnKeptSocket(t *testing.T) {
 	to := p.serve(t)
 	closed, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	gone := closed.LocalAddr().(*net.UDPAddr).AddrPort()
 	closed.Close()
@@ -426,11 +426,11 @@ func TestNoDescriptors(t *testing.T) {
 	}
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: was.Max}); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for kernelOf(u).shed() {
 	}
@@ -445,11 +445,11 @@ func TestNoDescriptors(t *testing.T) {
 func TestFewDescriptors(t *testing.T) {
 	var was unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 128, Max: was.Max}); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	to := loopback(t, answers(reply{}, reply{}))
 	u := realUpstream(t)
@@ -508,7 +508,7 @@ func TestTenThousandInFlight(t *testing.T) {
 	var all []seen
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer pc.Close()
 	_ = pc.(*net.UDPConn).SetReadBuffer(8 << 20)
